@@ -1,0 +1,1 @@
+"""The human sign-off desk for LangGraph."""

@@ -1,0 +1,1 @@
+"""What Signoff is about, in pure Python: standard library only, no clock, no I/O."""

@@ -1,0 +1,261 @@
+"""Everything that Signoff refuses or cannot do, each with a stable code.
+
+    SignoffError
+    ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, GraphNotFound
+    ├── Unauthenticated       nobody is signed in
+    ├── Forbidden             somebody is, and may not
+    ├── Conflict              RequestClosed, StaleDigest, ThreadBusy, ThreadExists,
+    │                         NothingPending, UnknownPause, NotRetryable, LeaseLost
+    ├── InvalidInput          InvalidJSON, InvalidQuestion, InvalidAnswer, InvalidPolicy,
+    │                         IdempotencyKeyReused
+    ├── TooLarge              over 1 MiB
+    ├── ConfigError           settings, signoff.toml, langgraph.json
+    ├── DatabaseNotReady      DatabaseUnreachable, SchemaMissing, SchemaTooOld, SchemaTooNew
+    └── ChannelError          a message could not be handed over
+
+A code is part of the public contract: programs branch on it, the documentation has a heading for
+it, and it never changes. A message is for people and may be reworded at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong at one place of a JSON document."""
+
+    pointer: str
+    """Where: a JSON pointer (RFC 6901); empty for the document itself."""
+    message: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The shape that goes over the wire: `{"pointer", "message"}`."""
+        return {"pointer": self.pointer, "message": self.message}
+
+
+class SignoffError(Exception):
+    """The root: catch this to catch whatever Signoff raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+# --- not found ---------------------------------------------------------------------------------
+
+
+class NotFound(SignoffError):
+    """What was named does not exist, or the principal may not know that it does."""
+
+    code = "not_found"
+
+
+class RequestNotFound(NotFound):
+    """No request has this id."""
+
+    code = "request_not_found"
+
+
+class ThreadNotFound(NotFound):
+    """No thread has this id."""
+
+    code = "thread_not_found"
+
+
+class RunNotFound(NotFound):
+    """The thread has no run with this id."""
+
+    code = "run_not_found"
+
+
+class GraphNotFound(NotFound):
+    """No graph is served under this name or assistant id."""
+
+    code = "graph_not_found"
+
+
+# --- who ---------------------------------------------------------------------------------------
+
+
+class Unauthenticated(SignoffError):
+    """The call came without a principal, and it needs one."""
+
+    code = "unauthenticated"
+
+
+class Forbidden(SignoffError):
+    """The principal is known, and the policy does not admit it."""
+
+    code = "forbidden"
+
+
+# --- conflicts: well formed, but not now -------------------------------------------------------
+
+
+class Conflict(SignoffError):
+    """The state of things does not allow it, and nothing was changed."""
+
+    code = "conflict"
+
+
+class RequestClosed(Conflict):
+    """The request was closed before, by another decision or otherwise. It never opens again."""
+
+    code = "request_closed"
+
+    def __init__(self, request_id: object, state: object) -> None:
+        super().__init__(f"Request {request_id} is {state}: it takes no decision any more.")
+        self.request_id = str(request_id)
+        self.state = str(state)
+
+
+class StaleDigest(Conflict):
+    """The decision was made about something else than what the request shows now."""
+
+    code = "stale_digest"
+
+
+class ThreadBusy(Conflict):
+    """A run is under way on this thread, and a thread has one run at a time."""
+
+    code = "thread_busy"
+
+
+class ThreadExists(Conflict):
+    """A thread with this id exists already."""
+
+    code = "thread_exists"
+
+
+class NothingPending(Conflict):
+    """The thread waits for no answer, so there is nothing to resume."""
+
+    code = "nothing_pending"
+
+
+class UnknownPause(Conflict):
+    """The pause that an answer is for is not, or no longer, waiting in the graph."""
+
+    code = "unknown_pause"
+
+
+class NotRetryable(Conflict):
+    """Nothing failed here that could be retried."""
+
+    code = "not_retryable"
+
+
+class LeaseLost(Conflict):
+    """Another worker has taken over the thread: what this one still wants to write is refused."""
+
+    code = "lease_lost"
+
+
+# --- invalid input -----------------------------------------------------------------------------
+
+
+class InvalidInput(SignoffError):
+    """The caller's data is not acceptable; `errors` says where, as far as that can be said."""
+
+    code = "invalid_input"
+
+    def __init__(self, message: str, errors: Iterable[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.errors: tuple[FieldError, ...] = tuple(errors)
+
+
+class InvalidJSON(InvalidInput):
+    """Not JSON, or JSON that cannot be kept: see `signoff.domain.jsontext`."""
+
+    code = "invalid_json"
+
+
+class InvalidQuestion(InvalidInput, ValueError):
+    """A node called `ask()` with something that makes no question; raised in the node, at once."""
+
+    code = "invalid_question"
+
+
+class InvalidAnswer(InvalidInput):
+    """The action is not offered, or its values do not fit its schema."""
+
+    code = "invalid_answer"
+
+
+class InvalidPolicy(InvalidInput):
+    """A policy says something impossible, such as a negative duration."""
+
+    code = "invalid_policy"
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """The same `Idempotency-Key` came before, with another content."""
+
+    code = "idempotency_key_reused"
+
+
+class TooLarge(SignoffError):
+    """A payload or an answer is over its limit."""
+
+    code = "too_large"
+
+
+# --- set-up ------------------------------------------------------------------------------------
+
+
+class ConfigError(SignoffError):
+    """The configuration cannot be used; the message names the setting or the file."""
+
+    code = "config_error"
+
+
+class DatabaseNotReady(SignoffError):
+    """The database cannot be worked with as it is."""
+
+    code = "database_not_ready"
+
+
+class DatabaseUnreachable(DatabaseNotReady):
+    """No connection to the database could be made."""
+
+    code = "database_unreachable"
+
+
+class SchemaMissing(DatabaseNotReady):
+    """The database has no Signoff tables yet: `signoff migrate` makes them."""
+
+    code = "schema_missing"
+
+
+class SchemaTooOld(DatabaseNotReady):
+    """The database is behind this program: `signoff migrate` brings it up to date."""
+
+    code = "schema_too_old"
+
+
+class SchemaTooNew(DatabaseNotReady):
+    """The database is ahead of this program, which therefore must not touch it."""
+
+    code = "schema_too_new"
+
+
+# --- channels ----------------------------------------------------------------------------------
+
+
+class ChannelError(SignoffError):
+    """A notification was not handed over; `permanent` says that trying again is useless."""
+
+    code = "channel_error"
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
