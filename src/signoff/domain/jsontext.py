@@ -24,7 +24,7 @@ from uuid import UUID
 from signoff.domain import duration
 from signoff.domain.errors import FieldError, InvalidJSON, TooLarge
 
-JSON: TypeAlias = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
+JSON: TypeAlias = bool | int | float | str | list["JSON"] | dict[str, "JSON"] | None
 
 MAX_BYTES: Final = 1024 * 1024
 """The most that a payload, or an answer, may take as compact JSON in UTF-8."""
