@@ -65,4 +65,4 @@ def draft_contract(
 def redline(previous: str, draft: str) -> list[str]:
     """The lines that differ between two drafts, each marked with ``-`` or ``+``."""
     lines = unified_diff(previous.splitlines(), draft.splitlines(), n=0, lineterm="")
-    return [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+    return [line for line in list(lines)[2:] if not line.startswith("@@")]

@@ -31,7 +31,7 @@ def chat_model() -> BaseChatModel:
         return ScriptedDrafter()
     from langchain.chat_models import init_chat_model  # optional: pip install langchain
 
-    return init_chat_model(name, temperature=0)
+    return init_chat_model(name)
 
 
 class ScriptedDrafter(BaseChatModel):
