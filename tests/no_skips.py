@@ -1,7 +1,7 @@
 """In continuous integration a skipped test is a failure: what was not run was not shown to work.
 
-Only with `CI=true`. The report of a skip becomes a failure that names its reason, so the session is
-red and its summary says which test it was. An expected failure (`xfail`) was run, and stays as it is.
+Only with `CI=true`. The report of a skip becomes a failure that names its reason, so the session
+is red and its summary says which test it was. An expected failure (`xfail`) was run and stays.
 """
 
 from __future__ import annotations

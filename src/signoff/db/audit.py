@@ -1,0 +1,59 @@
+"""The table `audit`: append only. A trigger numbers and chains the entries of each thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from signoff.db.pool import Connection
+from signoff.domain.audit import AuditEntry
+
+APPEND = """
+    INSERT INTO audit (thread_id, request_id, event, body, at)
+    VALUES (%(thread_id)s, %(request_id)s, %(event)s, %(body)s, %(at)s)
+"""
+
+
+def parameters(entry: AuditEntry) -> dict[str, Any]:
+    """What `APPEND` takes."""
+    body = orjson.dumps(entry.body(), option=orjson.OPT_SORT_KEYS).decode()
+    return {
+        "thread_id": entry.thread_id,
+        "request_id": entry.request_id,
+        "event": entry.event,
+        "body": body,
+        "at": entry.at,
+    }
+
+
+async def append(conn: Connection, *entries: AuditEntry) -> None:
+    """Add entries, in this order, in the transaction of the change that they tell of."""
+    if entries:
+        await conn.cursor().executemany(APPEND, [parameters(entry) for entry in entries])
+
+
+async def of_request(conn: Connection, request_id: str) -> list[dict[str, Any]]:
+    """The entries of one request, in order: ``seq``, ``hash``, and the fields of the body."""
+    cursor = await conn.execute(
+        "SELECT seq, hash, body FROM audit WHERE request_id = %s ORDER BY seq", (request_id,)
+    )
+    return [_entry(row) async for row in cursor]
+
+
+async def of_thread(
+    conn: Connection, thread_id: str, *, after: int = 0, limit: int = 200
+) -> list[dict[str, Any]]:
+    """The entries of one thread after number `after`, in order."""
+    cursor = await conn.execute(
+        """
+        SELECT seq, hash, body FROM audit
+         WHERE thread_id = %s AND seq > %s ORDER BY seq LIMIT %s
+        """,
+        (thread_id, after, limit),
+    )
+    return [_entry(row) async for row in cursor]
+
+
+def _entry(row: dict[str, Any]) -> dict[str, Any]:
+    return {"seq": row["seq"], "hash": row["hash"], **orjson.loads(row["body"])}

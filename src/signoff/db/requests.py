@@ -1,0 +1,476 @@
+"""The table `requests`. Every change to a row is made under the lock of its thread's row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from signoff.db import threads
+from signoff.db.pool import Connection, Json, won
+from signoff.db.threads import Locked
+from signoff.domain.decision import Outcome, Vote
+from signoff.domain.policy import Policy, rank
+from signoff.domain.request import Delivery, Pause, Question, Request, RequestState
+
+COLUMNS = (
+    "id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id, "
+    "position, kind, topic, title, payload, response_schema, actions, policy, digest, state, "
+    "outcome, delivery, delivery_error, revises, remark, claimed_by, deadline, opened_at, "
+    "closed_at, delivered_at"
+)
+
+OPEN = """
+    INSERT INTO requests (
+        id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id,
+        position, kind, topic, title, payload, response_schema, actions, policy, priority, digest,
+        revises, remark, opened_at
+    ) VALUES (
+        %(id)s, %(thread_id)s, %(run_id)s, %(graph)s, %(node)s, %(interrupt_id)s, %(task_id)s,
+        %(checkpoint_ns)s, %(checkpoint_id)s, %(position)s, %(kind)s, %(topic)s, %(title)s,
+        %(payload)s, %(response_schema)s, %(actions)s, %(policy)s, %(priority)s, %(digest)s,
+        %(revises)s, %(remark)s, %(opened_at)s
+    )
+    ON CONFLICT (thread_id, interrupt_id) DO NOTHING RETURNING id
+"""
+"""Open a request; the same pause reported twice (a subgraph's, a re-executed sibling's) is one."""
+
+REVISE = """
+    UPDATE requests
+       SET kind = %(kind)s, topic = %(topic)s, title = %(title)s, payload = %(payload)s,
+           response_schema = %(response_schema)s, actions = %(actions)s, digest = %(digest)s,
+           remark = %(remark)s
+     WHERE thread_id = %(thread_id)s AND interrupt_id = %(interrupt_id)s AND state = 'open'
+"""
+"""Show what the node asks now, where it asks something else than it did; the votes are void."""
+
+DELIVER = """
+    UPDATE requests SET delivery = 'delivered', delivery_error = NULL, delivered_at = %(at)s
+     WHERE id = %(id)s AND delivery IN ('pending', 'failed')
+"""
+"""The node has taken the answer, in the transaction that keeps what it made of it."""
+
+
+VOID_VOTES = "DELETE FROM votes WHERE request_id = %(id)s"
+"""Forget the votes on a question that has changed."""
+
+PUT_ASIDE = """
+    UPDATE requests SET delivery = 'none', delivery_error = NULL, voided = true, remark = %(remark)s
+     WHERE id = %(id)s AND delivery IN ('pending', 'failed')
+"""
+"""Never use an outcome: the node asks something else by now."""
+
+
+def parameters(request: Request) -> dict[str, Any]:
+    """What `OPEN` and `REVISE` take."""
+    pause, question = request.pause, request.question
+    return {
+        "id": request.id,
+        "thread_id": pause.thread_id,
+        "run_id": request.run_id,
+        "graph": pause.graph,
+        "node": pause.node,
+        "interrupt_id": pause.interrupt_id,
+        "task_id": pause.task_id,
+        "checkpoint_ns": pause.checkpoint_ns,
+        "checkpoint_id": pause.checkpoint_id,
+        "position": pause.position,
+        "kind": question.kind,
+        "topic": question.topic,
+        "title": question.title,
+        "payload": Json(question.payload),
+        "response_schema": Json(question.response_schema) if question.response_schema else None,
+        "actions": Json(question.actions),
+        "policy": Json(question.policy.fields),
+        "priority": rank(question.policy.priority),
+        "digest": question.digest,
+        "revises": request.revises,
+        "remark": request.remark,
+        "opened_at": request.opened_at,
+    }
+
+
+def _text(id_: object) -> str | None:
+    return None if id_ is None else str(id_)
+
+
+def _request(row: dict[str, Any], votes: Sequence[Vote] = ()) -> Request:
+    return Request(
+        id=str(row["id"]),
+        pause=Pause(
+            thread_id=row["thread_id"],
+            graph=row["graph"],
+            node=row["node"],
+            interrupt_id=row["interrupt_id"],
+            task_id=row["task_id"],
+            checkpoint_ns=row["checkpoint_ns"],
+            checkpoint_id=row["checkpoint_id"],
+            position=row["position"],
+        ),
+        question=Question(
+            kind=row["kind"],
+            title=row["title"],
+            topic=row["topic"],
+            payload=row["payload"],
+            actions=tuple(row["actions"]),
+            policy=Policy(row["policy"]),
+            digest=row["digest"],
+            response_schema=row["response_schema"],
+        ),
+        opened_at=row["opened_at"],
+        run_id=_text(row["run_id"]),
+        state=RequestState(row["state"]),
+        votes=tuple(votes),
+        outcome=Outcome.from_json(row["outcome"]) if row["outcome"] else None,
+        delivery=Delivery(row["delivery"]),
+        delivery_error=row["delivery_error"],
+        revises=_text(row["revises"]),
+        remark=row["remark"],
+        claimed_by=row["claimed_by"],
+        deadline=row["deadline"],
+        closed_at=row["closed_at"],
+        delivered_at=row["delivered_at"],
+    )
+
+
+_VOTES = """
+    coalesce((
+        SELECT jsonb_agg(jsonb_build_object(
+            'by', votes.by, 'action', action, 'values', votes.values, 'note', note, 'at', votes.at)
+            ORDER BY votes.at)
+          FROM votes WHERE request_id = requests.id), '[]') AS votes
+"""
+
+
+def _with_votes(row: dict[str, Any]) -> Request:
+    votes = [Vote(**{**v, "at": datetime.fromisoformat(v["at"])}) for v in row.pop("votes")]
+    return _request(row, votes)
+
+
+async def get(conn: Connection, request_id: str) -> Request | None:
+    """One request with its votes."""
+    cursor = await conn.execute(
+        f"SELECT {COLUMNS}, {_VOTES} FROM requests WHERE id = %s", (request_id,)
+    )
+    row = await cursor.fetchone()
+    return _with_votes(row) if row else None
+
+
+async def lock(conn: Connection, request_id: str) -> tuple[Locked, Request] | None:
+    """One request with its votes, and its thread, locked until the transaction ends."""
+    locked = await threads.lock_of_request(conn, request_id)
+    found = await conn.execute(
+        f"SELECT {COLUMNS}, {_VOTES} FROM requests WHERE id = %s", (request_id,)
+    )
+    thread, row = await threads.locked(locked), await found.fetchone()
+    return (thread, _with_votes(row)) if thread and row else None
+
+
+async def known(conn: Connection, thread_id: str) -> list[Request]:
+    """What a run of a thread has to know of: all but what is delivered or superseded for good."""
+    cursor = await conn.execute(
+        f"""
+        SELECT {COLUMNS}, {_VOTES} FROM requests
+         WHERE thread_id = %s AND (state IN ('open', 'withdrawn')
+            OR delivery IN ('pending', 'failed') OR voided)
+         ORDER BY opened_at, id
+        """,
+        (thread_id,),
+    )
+    return [_with_votes(row) async for row in cursor]
+
+
+async def waiting(conn: Connection, thread_ids: Sequence[str]) -> dict[str, list[Request]]:
+    """The pauses of each of these threads that the graph has no answer to yet."""
+    cursor = await conn.execute(
+        f"""
+        SELECT {COLUMNS} FROM requests
+         WHERE thread_id = ANY(%s) AND (state = 'open' OR delivery IN ('pending', 'failed'))
+           AND delivered_at IS NULL
+         ORDER BY thread_id, opened_at, id
+        """,
+        (list(thread_ids),),
+    )
+    found: dict[str, list[Request]] = {}
+    async for row in cursor:
+        found.setdefault(row["thread_id"], []).append(_request(row))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer that a task has been given, and the question that it was given to."""
+
+    task_id: str
+    position: int
+    digest: str
+    voided: bool
+
+
+async def answers(conn: Connection, thread_id: str) -> list[Answered]:
+    """All answers given so far to the tasks that a thread still waits for."""
+    cursor = await conn.execute(
+        """
+        SELECT task_id, position, digest, voided FROM requests
+         WHERE thread_id = %(thread_id)s AND outcome IS NOT NULL
+           AND task_id IN (
+            SELECT task_id FROM requests
+             WHERE thread_id = %(thread_id)s
+               AND (state = 'open' OR delivery IN ('pending', 'failed') OR voided))
+        """,
+        {"thread_id": thread_id},
+    )
+    return [Answered(**row) async for row in cursor]
+
+
+async def open(conn: Connection, request: Request) -> bool:
+    """Open a request; False, and nothing changed, if its pause has one already."""
+    cursor = await conn.execute(OPEN, parameters(request))
+    return await won(cursor)
+
+
+async def deliver_task(
+    conn: Connection, thread_id: str, task_id: str, *, below: int, at: datetime
+) -> list[str]:
+    """Record that a task has taken the outcomes of its first questions; the ids of those."""
+    cursor = await conn.execute(
+        """
+        UPDATE requests SET delivery = 'delivered', delivery_error = NULL, delivered_at = %s
+         WHERE thread_id = %s AND task_id = %s AND position < %s
+           AND delivery IN ('pending', 'failed')
+        RETURNING id
+        """,
+        (at, thread_id, task_id, below),
+    )
+    return [str(row["id"]) async for row in cursor]
+
+
+async def close(
+    conn: Connection,
+    request_id: str,
+    *,
+    to: RequestState,
+    outcome: Outcome | None,
+    at: datetime,
+) -> bool:
+    """Move an open request to a final state; False, and nothing changed, if it was closed already.
+
+    With an outcome, its delivery is pending.
+    """
+    cursor = await conn.execute(
+        """
+        UPDATE requests
+           SET state = %(to)s, closed_at = %(at)s, wake_at = NULL, outcome = %(outcome)s,
+               delivery = %(delivery)s
+         WHERE id = %(id)s AND state = 'open'
+        RETURNING id
+        """,
+        {
+            "id": request_id,
+            "to": to.value,
+            "at": at,
+            "outcome": Json(outcome.to_json()) if outcome else None,
+            "delivery": (Delivery.PENDING if outcome else Delivery.NONE).value,
+        },
+    )
+    return await won(cursor)
+
+
+async def close_open(
+    conn: Connection, thread_id: str, *, to: RequestState, at: datetime
+) -> list[str]:
+    """Close whatever a thread has open, without an outcome; the ids of what was closed."""
+    cursor = await conn.execute(
+        """
+        UPDATE requests SET state = %s, closed_at = %s, wake_at = NULL
+         WHERE thread_id = %s AND state = 'open' RETURNING id
+        """,
+        (to.value, at, thread_id),
+    )
+    return [str(row["id"]) async for row in cursor]
+
+
+async def supersede(
+    conn: Connection,
+    thread_id: str,
+    *,
+    checkpoint_ns: str,
+    before: str,
+    at: datetime,
+) -> list[str]:
+    """Close the open requests of pauses that a newer checkpoint has left behind; their ids.
+
+    A checkpoint of a namespace leaves behind the pauses at older checkpoints of that namespace
+    and of those inside it.
+    """
+    cursor = await conn.execute(
+        """
+        UPDATE requests SET state = 'superseded', closed_at = %(at)s, wake_at = NULL
+         WHERE thread_id = %(thread_id)s AND state = 'open'
+           AND (%(ns)s = '' OR checkpoint_ns = %(ns)s OR starts_with(checkpoint_ns, %(ns)s || '|'))
+           AND checkpoint_id < %(before)s
+        RETURNING id
+        """,
+        {"thread_id": thread_id, "ns": checkpoint_ns, "before": before, "at": at},
+    )
+    return [str(row["id"]) async for row in cursor]
+
+
+async def supersede_task(
+    conn: Connection, thread_id: str, task_id: str, *, positions_below: int | None, at: datetime
+) -> list[str]:
+    """Close the open requests of a task that was answered elsewhere; their ids.
+
+    `positions_below` limits it to the questions before that one; None closes all.
+    """
+    cursor = await conn.execute(
+        """
+        UPDATE requests SET state = 'superseded', closed_at = %(at)s, wake_at = NULL
+         WHERE thread_id = %(thread_id)s AND task_id = %(task_id)s AND state = 'open'
+           AND (%(below)s::int IS NULL OR position < %(below)s)
+        RETURNING id
+        """,
+        {"thread_id": thread_id, "task_id": task_id, "below": positions_below, "at": at},
+    )
+    return [str(row["id"]) async for row in cursor]
+
+
+async def settle(
+    conn: Connection, request_id: str, *, delivery: Delivery, error: str | None, at: datetime
+) -> bool:
+    """Record how the delivery of an outcome went; False if it was delivered before."""
+    cursor = await conn.execute(
+        """
+        UPDATE requests
+           SET delivery = %(delivery)s, delivery_error = %(error)s,
+               delivered_at = CASE WHEN %(delivery)s = 'delivered' THEN %(at)s::timestamptz END
+         WHERE id = %(id)s AND delivery IN ('pending', 'failed')
+        RETURNING id
+        """,
+        {"id": request_id, "delivery": delivery.value, "error": error, "at": at},
+    )
+    return await won(cursor)
+
+
+async def fail_delivery(conn: Connection, request_id: str, error: str) -> None:
+    """Show on a request that its answer could not be given, or that the graph failed with it."""
+    await conn.execute(
+        """
+        UPDATE requests SET delivery = 'failed', delivery_error = %s
+         WHERE id = %s AND delivery <> 'none'
+        """,
+        (error, request_id),
+    )
+
+
+async def redeliver(conn: Connection, request_id: str, *, void: bool) -> None:
+    """Put a failed delivery back to pending; or, with `void`, never use its answer again."""
+    await conn.execute(
+        """
+        UPDATE requests
+           SET delivery = %s, delivery_error = NULL, voided = voided OR %s
+         WHERE id = %s AND delivery = 'failed'
+        """,
+        ((Delivery.NONE if void else Delivery.PENDING).value, void, request_id),
+    )
+
+
+SORTS = {
+    "opened_at": ("opened_at", False),
+    "-opened_at": ("opened_at", True),
+    "closed_at": ("coalesce(closed_at, 'infinity')", False),
+    "-closed_at": ("coalesce(closed_at, '-infinity')", True),
+    "deadline": ("coalesce(deadline, 'infinity')", False),
+    "priority": ("priority", False),
+    "-priority": ("priority", True),
+}
+"""What a list can be sorted by: the expression, and whether it descends. Ties go by id."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filter:
+    """Which requests a list shows; None leaves a field open."""
+
+    state: Sequence[str] | None = None
+    graph: str | None = None
+    node: str | None = None
+    kind: str | None = None
+    topic: str | None = None
+    thread_id: str | None = None
+    assignee: str | None = None
+    overdue_at: datetime | None = None
+    priority: int | None = None
+    q: str | None = None
+
+    def sql(self) -> tuple[list[str], dict[str, Any]]:
+        """The conditions and their parameters."""
+        params = {
+            "state": None if self.state is None else list(self.state),
+            "graph": self.graph,
+            "node": self.node,
+            "kind": self.kind,
+            "topic": self.topic,
+            "thread_id": self.thread_id,
+            "assignee": self.assignee,
+            "overdue_at": self.overdue_at,
+            "priority": self.priority,
+            "q": None if self.q is None else f"%{_escape(self.q)}%",
+        }
+        clauses = {
+            "state": "state = ANY(%(state)s)",
+            "assignee": "claimed_by = %(assignee)s",
+            "overdue_at": "state = 'open' AND deadline < %(overdue_at)s",
+            "q": "(title ILIKE %(q)s OR thread_id ILIKE %(q)s)",
+        }
+        wheres = [
+            clauses.get(name, f"{name} = %({name})s")
+            for name, value in params.items()
+            if value is not None
+        ]
+        return wheres, {name: value for name, value in params.items() if value is not None}
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+async def page(
+    conn: Connection,
+    filter_: Filter,
+    *,
+    sort: str,
+    limit: int,
+    after: tuple[str, str] | None,
+) -> tuple[list[Request], tuple[str, str] | None]:
+    """One page of a list, and where the next one begins (None at the end)."""
+    expression, descending = SORTS[sort]
+    wheres, params = filter_.sql()
+    kind = "smallint" if "priority" in expression else "timestamptz"
+    if after is not None:
+        wheres.append(
+            f"({expression}, id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s::uuid)"
+        )
+        params |= {"key": after[0], "after": after[1]}
+    direction = "DESC" if descending else "ASC"
+    where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
+    cursor = await conn.execute(
+        f"""
+        SELECT {COLUMNS}, {_VOTES}, ({expression})::text AS sort_key FROM requests {where}
+         ORDER BY {expression} {direction}, id {direction} LIMIT %(limit)s
+        """,
+        {**params, "limit": limit + 1},
+    )
+    rows = await cursor.fetchall()
+    keys = [(row.pop("sort_key"), str(row["id"])) for row in rows]
+    found = [_with_votes(row) for row in rows[:limit]]
+    return found, keys[limit - 1] if len(rows) > limit else None
+
+
+async def count(conn: Connection, filter_: Filter) -> int:
+    """How many requests a filter lets through."""
+    wheres, params = filter_.sql()
+    where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
+    cursor = await conn.execute(f"SELECT count(*) AS total FROM requests {where}", params)
+    row = await cursor.fetchone()
+    return row["total"] if row else 0

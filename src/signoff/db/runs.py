@@ -1,0 +1,158 @@
+"""The table `runs`: each execution on a thread."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from signoff.db.pool import Connection, Json, won
+from signoff.domain.run import Run, RunKind, RunStatus
+
+_COLUMNS = (
+    "id, thread_id, graph, kind, status, by, input, config, context, metadata, options, "
+    "fork_from, attempt, error, created_at, updated_at"
+)
+
+
+def _run(row: dict[str, Any]) -> Run:
+    return Run(
+        **{
+            **row,
+            "id": str(row["id"]),
+            "kind": RunKind(row["kind"]),
+            "status": RunStatus(row["status"]),
+        }
+    )
+
+
+async def insert(conn: Connection, run: Run) -> bool:
+    """A new run; False, and nothing changed, if it is a resume and one is queued already."""
+    cursor = await conn.execute(
+        f"""
+        INSERT INTO runs ({_COLUMNS})
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (thread_id) WHERE status = 'queued' AND kind = 'resume' DO NOTHING
+        RETURNING id
+        """,
+        (
+            run.id,
+            run.thread_id,
+            run.graph,
+            run.kind.value,
+            run.status.value,
+            run.by,
+            None if run.input is None else Json(run.input),
+            Json(run.config),
+            None if run.context is None else Json(run.context),
+            Json(run.metadata),
+            Json(run.options),
+            run.fork_from,
+            run.attempt,
+            run.error,
+            run.created_at,
+            run.updated_at,
+        ),
+    )
+    return await won(cursor)
+
+
+async def get(conn: Connection, thread_id: str, run_id: str) -> Run | None:
+    """One run of a thread."""
+    cursor = await conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE thread_id = %s AND id = %s", (thread_id, run_id)
+    )
+    row = await cursor.fetchone()
+    return _run(row) if row else None
+
+
+async def latest(conn: Connection, thread_id: str) -> Run | None:
+    """The thread's newest run."""
+    cursor = await conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE thread_id = %s ORDER BY created_at DESC LIMIT 1",
+        (thread_id,),
+    )
+    row = await cursor.fetchone()
+    return _run(row) if row else None
+
+
+async def queued_resume(conn: Connection, thread_id: str) -> Run | None:
+    """The resume that waits to be executed, if there is one."""
+    cursor = await conn.execute(
+        f"""
+        SELECT {_COLUMNS} FROM runs
+         WHERE thread_id = %s AND status = 'queued' AND kind = 'resume'
+        """,
+        (thread_id,),
+    )
+    row = await cursor.fetchone()
+    return _run(row) if row else None
+
+
+async def begin_next(conn: Connection, thread_id: str, at: datetime) -> Run | None:
+    """Begin the run to execute next: one that a dead worker left, or else the oldest queued."""
+    cursor = await conn.execute(
+        f"""
+        UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = %s
+         WHERE id = (
+            SELECT id FROM runs WHERE thread_id = %s AND status IN ('queued', 'running')
+             ORDER BY status DESC, created_at, id LIMIT 1)
+        RETURNING {_COLUMNS}
+        """,
+        (at, thread_id),
+    )
+    row = await cursor.fetchone()
+    return _run(row) if row else None
+
+
+async def end(
+    conn: Connection, run_id: str, status: RunStatus, *, error: str | None, at: datetime
+) -> bool:
+    """End a run that is under way; False, and nothing changed, if it had ended already."""
+    cursor = await conn.execute(
+        """
+        UPDATE runs SET status = %s, error = %s, updated_at = %s
+         WHERE id = %s AND status = 'running'
+        RETURNING id
+        """,
+        (status.value, error, at, run_id),
+    )
+    return await won(cursor)
+
+
+async def cancel(conn: Connection, run_id: str, at: datetime) -> bool:
+    """Cancel a run that has not ended; False, and nothing changed, if it has."""
+    cursor = await conn.execute(
+        """
+        UPDATE runs SET status = 'cancelled', updated_at = %s
+         WHERE id = %s AND status IN ('queued', 'running', 'paused')
+        RETURNING id
+        """,
+        (at, run_id),
+    )
+    return await won(cursor)
+
+
+async def page(
+    conn: Connection, thread_id: str, *, status: list[str] | None, limit: int, offset: int
+) -> list[Run]:
+    """A thread's runs, the newest first."""
+    cursor = await conn.execute(
+        f"""
+        SELECT {_COLUMNS} FROM runs
+         WHERE thread_id = %(thread_id)s
+           AND (%(status)s::text[] IS NULL OR status = ANY(%(status)s))
+         ORDER BY created_at DESC LIMIT %(limit)s OFFSET %(offset)s
+        """,
+        {"thread_id": thread_id, "status": status, "limit": limit, "offset": offset},
+    )
+    return [_run(row) async for row in cursor]
+
+
+async def has_running(conn: Connection, thread_id: str) -> bool:
+    """Whether a run of this thread is under way that nobody has cancelled."""
+    cursor = await conn.execute(
+        "SELECT EXISTS (SELECT 1 FROM runs WHERE thread_id = %s AND status = 'running') AS it",
+        (thread_id,),
+    )
+    row = await cursor.fetchone()
+    return bool(row and row["it"])

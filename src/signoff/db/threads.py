@@ -1,0 +1,319 @@
+"""The table `threads`: where each workflow stands, and who may write to it.
+
+A thread is `busy` from the transaction that gives it work until the one that saw nothing left.
+Whoever adds work, takes the lease or gives it back locks the row first; that lock is what all
+changes to a thread and its requests are ordered by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+
+from signoff.db.pool import Connection, Cursor, Json, won
+from signoff.domain.errors import LeaseLost
+from signoff.domain.thread import Lease, Thread, ThreadStatus
+
+_COLUMNS = "id, graph, status, state_values, error, metadata, created_at, updated_at"
+
+SORTS = {"created_at", "updated_at", "thread_id", "status"}
+"""What `search` can sort by."""
+
+
+def _thread(row: dict[str, Any]) -> Thread:
+    return Thread(
+        id=row["id"],
+        graph=row["graph"],
+        status=ThreadStatus(row["status"]),
+        values=row["state_values"],
+        error=row["error"],
+        metadata=row["metadata"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A thread's row, locked: what it is bound to and whether somebody works on it."""
+
+    id: str
+    graph: str | None
+    busy: bool
+    leased: bool
+
+
+async def insert(
+    conn: Connection,
+    thread_id: str,
+    *,
+    graph: str | None,
+    metadata: dict[str, Any],
+    at: datetime,
+) -> bool:
+    """A new idle thread; False, and nothing changed, if it exists."""
+    cursor = await conn.execute(
+        """
+        INSERT INTO threads (id, graph, metadata, created_at, updated_at)
+        VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id
+        """,
+        (thread_id, graph, Json(metadata), at, at),
+    )
+    return await won(cursor)
+
+
+async def lock(conn: Connection, thread_id: str) -> Locked | None:
+    """Lock the thread's row until the transaction ends; None if there is no such thread."""
+    return await locked(await conn.execute(f"{_LOCK} WHERE id = %s {_FOR}", (thread_id,)))
+
+
+async def lock_of_request(conn: Connection, request_id: str) -> Cursor:
+    """Lock the thread of a request; `locked` reads the answer, once it is wanted."""
+    return await conn.execute(
+        f"{_LOCK} WHERE id = (SELECT thread_id FROM requests WHERE id = %s) {_FOR}", (request_id,)
+    )
+
+
+async def locked(cursor: Cursor) -> Locked | None:
+    """What a locking statement found."""
+    row = await cursor.fetchone()
+    return Locked(**row) if row else None
+
+
+_LOCK = """
+    SELECT id, graph, ready_at IS NOT NULL AS busy, leased_by IS NOT NULL AS leased FROM threads
+"""
+_FOR = "FOR NO KEY UPDATE"
+
+
+async def get(conn: Connection, thread_id: str) -> Thread | None:
+    """One thread."""
+    cursor = await conn.execute(f"SELECT {_COLUMNS} FROM threads WHERE id = %s", (thread_id,))
+    row = await cursor.fetchone()
+    return _thread(row) if row else None
+
+
+async def make_ready(
+    conn: Connection,
+    thread_id: str,
+    *,
+    graph: str,
+    metadata: dict[str, Any],
+    at: datetime,
+    worker: int | None,
+) -> Lease:
+    """Mark an idle, locked thread busy; with a `worker`, hand it the lease at once.
+
+    `metadata` is merged into the thread's.
+    """
+    cursor = await conn.execute(
+        """
+        UPDATE threads
+           SET status = 'busy', ready_at = now(), error = NULL, graph = %(graph)s,
+               metadata = metadata || %(metadata)s,
+               leased_by = %(worker)s, epoch = epoch + (%(worker)s::bigint IS NOT NULL)::int,
+               updated_at = %(at)s
+         WHERE id = %(id)s AND ready_at IS NULL
+        RETURNING epoch
+        """,
+        {
+            "id": thread_id,
+            "graph": graph,
+            "metadata": Json(metadata),
+            "worker": worker,
+            "at": at,
+        },
+    )
+    row = await cursor.fetchone()
+    assert row is not None, "the caller has locked the thread and seen that it is idle"
+    return Lease(thread_id, row["epoch"])
+
+
+async def lease(conn: Connection, thread_id: str, worker: int) -> Lease | None:
+    """Take a busy thread that nobody alive holds; None if there is nothing to take."""
+    cursor = await conn.execute(
+        """
+        UPDATE threads SET leased_by = %(worker)s, epoch = epoch + 1
+         WHERE id = %(id)s AND ready_at IS NOT NULL
+           AND (leased_by IS NULL OR NOT EXISTS (
+               SELECT 1 FROM workers WHERE workers.id = leased_by AND alive_until >= now()))
+        RETURNING epoch
+        """,
+        {"id": thread_id, "worker": worker},
+    )
+    row = await cursor.fetchone()
+    return Lease(thread_id, row["epoch"]) if row else None
+
+
+async def hold(conn: Connection, lease: Lease) -> None:
+    """Lock a thread for the holder of its lease.
+
+    Raises:
+        LeaseLost: Somebody else holds the thread by now.
+    """
+    cursor = await conn.execute(
+        "SELECT 1 AS held FROM threads WHERE id = %s AND epoch = %s FOR NO KEY UPDATE",
+        (lease.thread_id, lease.epoch),
+    )
+    if await cursor.fetchone() is None:
+        raise LeaseLost(lease.thread_id)
+
+
+async def record(
+    conn: Connection,
+    lease: Lease,
+    *,
+    values: dict[str, Any] | None,
+    error: str | None,
+    at: datetime,
+) -> None:
+    """Keep where a run left the thread's state; values of None leave the ones that stand."""
+    await conn.execute(
+        """
+        UPDATE threads
+           SET state_values = coalesce(%s, state_values), error = %s, updated_at = %s
+         WHERE id = %s AND epoch = %s
+        """,
+        (None if values is None else Json(values), error, at, lease.thread_id, lease.epoch),
+    )
+
+
+async def release(conn: Connection, lease: Lease, *, status: ThreadStatus, at: datetime) -> None:
+    """Give a thread back on which nothing is left to do."""
+    await conn.execute(
+        """
+        UPDATE threads
+           SET status = %s, ready_at = NULL, leased_by = NULL, updated_at = %s
+         WHERE id = %s AND epoch = %s
+        """,
+        (status.value, at, lease.thread_id, lease.epoch),
+    )
+
+
+async def rest(conn: Connection, thread_id: str, *, at: datetime) -> None:
+    """Set an idle thread's status by whether it waits for an answer."""
+    await conn.execute(
+        """
+        UPDATE threads
+           SET updated_at = %(at)s, status = CASE WHEN EXISTS (
+                SELECT 1 FROM requests WHERE thread_id = threads.id AND state = 'open'
+               ) THEN 'interrupted' ELSE 'idle' END
+         WHERE id = %(id)s AND ready_at IS NULL
+        """,
+        {"id": thread_id, "at": at},
+    )
+
+
+async def hand_back(conn: Connection, worker: int, thread_ids: Sequence[str]) -> dict[str, str]:
+    """Free threads that a stopping worker has not finished; id and graph of each."""
+    cursor = await conn.execute(
+        """
+        UPDATE threads SET leased_by = NULL, epoch = epoch + 1
+         WHERE leased_by = %s AND id = ANY(%s) RETURNING id, graph
+        """,
+        (worker, list(thread_ids)),
+    )
+    return {row["id"]: row["graph"] async for row in cursor}
+
+
+async def take_from_dead(conn: Connection, workers: Sequence[int]) -> dict[str, str]:
+    """Free what dead workers hold, and lock them out by a new epoch; id and graph of each.
+
+    A row that is locked right now stays for the next round.
+    """
+    cursor = await conn.execute(
+        """
+        WITH held AS (
+            SELECT id FROM threads WHERE leased_by = ANY(%s)
+               FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE threads SET leased_by = NULL, epoch = epoch + 1
+          FROM held WHERE threads.id = held.id
+        RETURNING threads.id, graph
+        """,
+        (list(workers),),
+    )
+    return {row["id"]: row["graph"] async for row in cursor}
+
+
+async def lock_forgotten(conn: Connection, older_than: Any, limit: int) -> dict[str, str]:
+    """Busy threads that nobody has taken for a while, though a job should have: id and graph."""
+    cursor = await conn.execute(
+        """
+        UPDATE threads SET ready_at = now()
+         WHERE id IN (
+            SELECT id FROM threads
+             WHERE ready_at < now() - %s AND leased_by IS NULL
+             ORDER BY ready_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
+        RETURNING id, graph
+        """,
+        (older_than, limit),
+    )
+    return {row["id"]: row["graph"] async for row in cursor}
+
+
+async def update_metadata(
+    conn: Connection, thread_id: str, metadata: dict[str, Any], at: datetime
+) -> bool:
+    """Merge into a thread's metadata; False if there is no such thread."""
+    cursor = await conn.execute(
+        """
+        UPDATE threads SET metadata = metadata || %s, updated_at = %s WHERE id = %s RETURNING id
+        """,
+        (Json(metadata), at, thread_id),
+    )
+    return await won(cursor)
+
+
+async def delete(conn: Connection, thread_id: str) -> None:
+    """Remove a thread with its runs, requests, effects and checkpoints. Its audit stays."""
+    for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
+        await conn.execute(
+            sql.SQL("DELETE FROM {} WHERE thread_id = %s").format(sql.Identifier(table)),
+            (thread_id,),
+        )
+    await conn.execute("DELETE FROM threads WHERE id = %s", (thread_id,))
+
+
+async def search(
+    conn: Connection,
+    *,
+    status: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    values: dict[str, Any] | None = None,
+    ids: Sequence[str] | None = None,
+    limit: int = 10,
+    offset: int = 0,
+    sort_by: str = "created_at",
+    descending: bool = True,
+) -> tuple[list[Thread], int]:
+    """Threads that fit all filters, and how many there are in all."""
+    wheres: list[str] = []
+    params: dict[str, Any] = {"limit": limit, "offset": offset}
+    for clause, name, value in (
+        ("status = %(status)s", "status", status),
+        ("metadata @> %(metadata)s", "metadata", Json(metadata) if metadata else None),
+        ("state_values @> %(values)s", "values", Json(values) if values else None),
+        ("id = ANY(%(ids)s)", "ids", None if ids is None else list(ids)),
+    ):
+        if value is not None:
+            wheres.append(clause)
+            params[name] = value
+    where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
+    column = {"thread_id": "id"}.get(sort_by, sort_by)
+    assert sort_by in SORTS
+    direction = "DESC" if descending else "ASC"
+    cursor = await conn.execute(
+        f"SELECT {_COLUMNS} FROM threads {where} ORDER BY {column} {direction}, id {direction} "
+        "LIMIT %(limit)s OFFSET %(offset)s",
+        params,
+    )
+    found = [_thread(row) async for row in cursor]
+    counted = await (
+        await conn.execute(f"SELECT count(*) AS total FROM threads {where}", params)
+    ).fetchone()
+    return found, counted["total"] if counted else 0

@@ -1,0 +1,49 @@
+"""The table `votes`: who said what on a request, and under which idempotency key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from signoff.db.pool import Connection, Json
+from signoff.domain.decision import Vote
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A vote that was cast under an idempotency key."""
+
+    request_id: str
+    fingerprint: str
+
+
+async def insert(
+    conn: Connection, request_id: str, vote: Vote, *, idempotency_key: str | None, fingerprint: str
+) -> None:
+    """Count a vote. `fingerprint` identifies the ballot, to tell a repeat from a changed mind."""
+    await conn.execute(
+        """
+        INSERT INTO votes
+            (request_id, by, action, values, note, idempotency_key, fingerprint, at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        (
+            request_id,
+            vote.by,
+            vote.action,
+            Json(vote.values),
+            vote.note,
+            idempotency_key,
+            fingerprint,
+            vote.at,
+        ),
+    )
+
+
+async def by_key(conn: Connection, by: str, idempotency_key: str) -> Keyed | None:
+    """The vote that a principal has cast under this key."""
+    cursor = await conn.execute(
+        "SELECT request_id, fingerprint FROM votes WHERE by = %s AND idempotency_key = %s",
+        (by, idempotency_key),
+    )
+    row = await cursor.fetchone()
+    return Keyed(str(row["request_id"]), row["fingerprint"]) if row else None

@@ -1,0 +1,270 @@
+"""The desk: wires the parts together, and is what a program holds in its hand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from signoff import config as configuration
+from signoff.config import Settings
+from signoff.db import embedded
+from signoff.db.group import GroupCommit
+from signoff.db.jobs import Jobs
+from signoff.db.migrate import check
+from signoff.db.notices import Notices
+from signoff.db.pool import Database
+from signoff.domain.decision import Ballot
+from signoff.domain.errors import ConfigError
+from signoff.domain.request import Request
+from signoff.domain.run import Run
+from signoff.domain.thread import Thread
+from signoff.graph import catalog
+from signoff.graph.catalog import Catalog, GraphLike
+from signoff.graph.saver import SignoffSaver, utcnow
+from signoff.service import decide as deciding
+from signoff.service import read, wait
+from signoff.service.cancel import cancel_run
+from signoff.service.migrate import migrate
+from signoff.service.office import Office
+from signoff.service.read import RequestPage
+from signoff.service.retry import retry
+from signoff.service.start_run import Order, start_run
+from signoff.worker.engine import Engine
+
+
+class Signoff:
+    """A desk: serves graphs, opens a request for each of their pauses, and delivers decisions.
+
+    ``database_url=None`` takes the setting of that name, and without one starts an embedded
+    PostgreSQL in ``.signoff/``, where it also creates or updates the schema. On a database of
+    your own, `signoff migrate` does that.
+
+    `graphs` are builders or compiled graphs by name; without them, those of the project's
+    configuration are served. `config` names the `signoff.toml`, whose absence is no error.
+
+    Inside ``async with`` the desk works off jobs in this process; with ``work=False`` it leaves
+    them to workers elsewhere.
+
+    Raises, on entering:
+        ConfigError: The configuration or a graph is not in order.
+        DatabaseNotReady: The database does not answer, or has not this program's schema.
+    """
+
+    def __init__(
+        self,
+        database_url: str | None = None,
+        graphs: Mapping[str, GraphLike] | None = None,
+        config: str | os.PathLike[str] | Settings = configuration.CONFIG_FILE,
+        *,
+        work: bool = True,
+        now: Callable[[], datetime] = utcnow,
+    ) -> None:
+        if isinstance(config, Settings):
+            self.settings = config
+            self._project = Path.cwd()
+        else:
+            path = Path(config)
+            self._project = path.resolve().parent
+            self.settings = configuration.load(
+                self._project, file=path if path.name != configuration.CONFIG_FILE else None
+            )
+        self._database_url = database_url or self.settings.database_url
+        self._graphs = graphs
+        self._work = work
+        self._now = now
+        self._stack = AsyncExitStack()
+        self._office: Office | None = None
+        self._notices: Notices
+        self._group: GroupCommit
+        self.engine: Engine | None = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            database = await self._open_database(stack)
+            self._group = GroupCommit(database)
+            jobs = Jobs(database)
+            await jobs.open()
+            self._notices = await stack.enter_async_context(Notices(database))
+            graphs = self._graphs
+            if graphs is None:
+                graphs = catalog.load(self._project, self.settings.graphs)
+            self._office = Office(
+                database=database,
+                jobs=jobs,
+                catalog=Catalog(
+                    graphs,
+                    lambda name: SignoffSaver(database, self._group, name, now=self._now),
+                ),
+                now=self._now,
+            )
+            if self._work:
+                self.engine = Engine(
+                    self._office,
+                    self._notices,
+                    capacity=self.settings.concurrency,
+                    takeover=self.settings.takeover,
+                )
+                await stack.enter_async_context(self.engine)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self.engine is not None:
+            await self.engine.stop(self.settings.shutdown_grace.total_seconds())
+        await self._stack.aclose()
+        self._office = None
+
+    async def _open_database(self, stack: AsyncExitStack) -> Database:
+        url = self._database_url
+        own = url is None
+        if url is None:
+            server = await asyncio.to_thread(embedded.start, self.settings.data_dir)
+            stack.push_async_callback(asyncio.to_thread, server.close)
+            url = server.url
+        database = Database(url, max_connections=self.settings.connections)
+        await stack.enter_async_context(database)
+        if own:
+            await migrate(database)
+        await check(database)
+        return database
+
+    @property
+    def office(self) -> Office:
+        """The desk's parts, for those who build on its services.
+
+        Raises:
+            ConfigError: The desk is not open: use it inside ``async with``.
+        """
+        if self._office is None:
+            raise ConfigError("the desk is not open: use it inside `async with Signoff(...)`")
+        return self._office
+
+    @property
+    def notices(self) -> Notices:
+        """What PostgreSQL tells this process of."""
+        return self._notices
+
+    def checkpointer(self, graph: str) -> SignoffSaver:
+        """A checkpointer for a graph that runs elsewhere than in this desk's workers.
+
+        Its pauses become requests under the name `graph`.
+        """
+        return SignoffSaver(self.office.database, self._group, graph, now=self._now)
+
+    async def start(
+        self,
+        graph: str,
+        input: Any,
+        *,
+        by: str,
+        thread_id: str | None = None,
+        config: dict[str, Any] | None = None,
+        context: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Run:
+        """Start a run of a graph on a thread, a new one if it does not exist; it waits its turn.
+
+        Raises:
+            GraphNotFound: The graph is not served here.
+            InvalidInput: The thread id, the principal or the input is not well formed.
+            TooLarge: The input is over 1 MiB.
+        """
+        order = Order(
+            graph=graph,
+            thread_id=thread_id or wait.new_thread_id(),
+            by=by,
+            input=input,
+            config=config or {},
+            context=context,
+            metadata=metadata or {},
+        )
+        return await start_run(self.office, order)
+
+    async def wait(self, thread_id: str, *, timeout: float | None = None) -> Thread:
+        """The thread, once it is paused, done or failed and nothing waits to be worked off.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+            TimeoutError: It took longer than `timeout` seconds.
+        """
+        async with asyncio.timeout(timeout):
+            return await wait.until_settled(self.office, self._notices, thread_id)
+
+    async def thread(self, thread_id: str) -> Thread:
+        """One thread as it stands.
+
+        Raises:
+            ThreadNotFound: There is no such thread.
+        """
+        return await read.get_thread(self.office, thread_id)
+
+    async def requests(self, **filters: Any) -> RequestPage:
+        """A page of requests: `items`, `next_cursor`, `total`. See `signoff.service.read`.
+
+        Raises:
+            InvalidInput: A filter, the sort or the cursor is not well formed.
+        """
+        return await read.list_requests(self.office, **filters)
+
+    async def request(self, request_id: str) -> Request:
+        """One request as it stands.
+
+        Raises:
+            RequestNotFound: There is no such request.
+        """
+        return await read.get_request(self.office, request_id)
+
+    async def decide(
+        self,
+        request_id: str,
+        action: str,
+        *,
+        by: str,
+        values: dict[str, Any] | None = None,
+        note: str | None = None,
+        digest: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Request:
+        """Decide a request. A repeat of one's own decision returns the request as it stands.
+
+        Raises:
+            RequestNotFound: There is no such request.
+            RequestClosed: It is closed already.
+            StaleDigest: `digest` is not of what the request shows now.
+            InvalidAnswer: The action, the values or the note do not fit.
+        """
+        ballot = Ballot(action=action, values=values or {}, note=note, digest=digest)
+        return await deciding.decide(
+            self.office, str(request_id), ballot, by=by, idempotency_key=idempotency_key
+        )
+
+    async def cancel(self, thread_id: str, run_id: str, *, by: str) -> Run:
+        """Stop a run, and withdraw what it asks.
+
+        Raises:
+            ThreadNotFound, RunNotFound: There is no such thread or run.
+            Conflict: The run has ended already.
+        """
+        return await cancel_run(self.office, thread_id, run_id, by=by)
+
+    async def retry(self, request_id: str, *, by: str, reask: bool = False) -> Request:
+        """Deliver an outcome again whose delivery failed; or, with `reask`, ask the question anew.
+
+        Raises:
+            RequestNotFound: There is no such request.
+            NotRetryable: Its delivery has not failed.
+        """
+        return await retry(self.office, str(request_id), by=by, reask=reask)
+
+    async def audit(self, *, request_id: str | None = None, thread_id: str | None = None) -> Any:
+        """The audit entries of a request or of a thread, in order."""
+        return await read.audit_entries(self.office, request_id=request_id, thread_id=thread_id)
+
+    async def work(self) -> None:
+        """Work off jobs until cancelled. Only needed where the desk was opened elsewhere's way."""
+        await asyncio.get_running_loop().create_future()

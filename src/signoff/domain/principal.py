@@ -1,0 +1,27 @@
+"""Who acts."""
+
+from __future__ import annotations
+
+from signoff.domain.errors import InvalidInput
+
+SYSTEM = "system"
+"""The principal of what the desk does by itself."""
+
+MAX_PRINCIPAL = 255
+"""The longest name of a principal, in characters."""
+
+
+def check_principal(name: str) -> str:
+    """`name`, if a principal can have it.
+
+    Raises:
+        InvalidInput: It is empty, longer than 255 characters, has control characters or spaces
+            around it, or is the name kept for the desk itself.
+    """
+    if not name or len(name) > MAX_PRINCIPAL or not name.isprintable() or name != name.strip():
+        raise InvalidInput(
+            f"a principal has 1 to {MAX_PRINCIPAL} printable characters, not {name[:300]!r}"
+        )
+    if name == SYSTEM:
+        raise InvalidInput(f"the name {SYSTEM!r} is kept for what the desk does by itself")
+    return name

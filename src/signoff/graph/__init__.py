@@ -1,0 +1,1 @@
+"""Everything that touches LangGraph: the checkpointer, running a graph, understanding its pauses."""

@@ -1,0 +1,266 @@
+"""What a run carries with it: its lease, the answers it delivers, and what it has asked so far."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.types import Interrupt
+
+from signoff.db import audit, requests
+from signoff.db.group import Write
+from signoff.db.pool import Connection
+from signoff.db.requests import Answered
+from signoff.domain.audit import AuditEntry
+from signoff.domain.principal import SYSTEM
+from signoff.domain.request import Pause, Request, RequestState
+from signoff.domain.thread import Lease
+from signoff.graph.guard import VOID, Answers
+from signoff.graph.pauses import understand
+from signoff.graph.writes import (
+    Task,
+    Writes,
+    answered,
+    failed,
+    finished,
+    inside,
+    interrupts,
+    schema,
+)
+from signoff.ids import new_id
+
+CHANGED = "The content changed after it was decided, so it is asked anew."
+REVISED = "The content changed while it was open."
+
+
+class Effects(Protocol):
+    """What `once()` needs of a desk."""
+
+    loop: asyncio.AbstractEventLoop
+
+    async def begin(self, key: str) -> Any:
+        """The effect under this key, begun if it was not."""
+
+    async def complete(self, key: str, result: Any) -> None:
+        """Keep its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A thread's latest checkpoint; None where the thread has none yet."""
+
+    checkpoint: CheckpointTuple | None
+
+
+@dataclass(slots=True)
+class Tracked:
+    """A request as this run knows it. Only the run's own writes and people's decisions change it."""
+
+    request: Request
+    delivering: bool = False
+
+
+class RunContext:
+    """One execution of a graph on a thread, as the checkpointer and `once()` see it."""
+
+    def __init__(
+        self,
+        *,
+        lease: Lease,
+        graph: str,
+        run_id: str,
+        effects: Effects,
+        now: Callable[[], datetime],
+        known: Iterable[Request] = (),
+        answers: Sequence[Answered] = (),
+        head: Head | None = None,
+    ) -> None:
+        self.lease = lease
+        self.graph = graph
+        self.run_id = run_id
+        self.effects = effects
+        self.loop = effects.loop
+        self.now = now
+        self.head = head
+        self.delivered: set[str] = set()
+        self._known = {request.pause.interrupt_id: Tracked(request) for request in known}
+        digests: dict[str, dict[int, str]] = {}
+        for answer in answers:
+            digest = VOID if answer.voided else answer.digest
+            digests.setdefault(answer.task_id, {})[answer.position] = digest
+        self.answers = Answers(digests)
+        self._waiting: dict[str, tuple[str, str]] = {}
+
+    @property
+    def paused(self) -> bool:
+        """Whether a task of the graph waits for an answer, as far as this run has seen."""
+        return bool(self._waiting)
+
+    def deliver(self, request: Request) -> None:
+        """Expect the graph to take this request's outcome during the run."""
+        self._known[request.pause.interrupt_id].delivering = True
+
+    def undelivered(self) -> list[Request]:
+        """The requests whose outcomes the graph was given and has not taken."""
+        return [
+            tracked.request
+            for tracked in self._known.values()
+            if tracked.delivering and tracked.request.id not in self.delivered
+        ]
+
+    def note_writes(self, write: Write, writes: Writes, task: Task) -> None:
+        """Add to a task's `write` what it means for requests: opened, revised, delivered, left."""
+        position = answered(writes)
+        if not failed(writes):
+            self._note_delivered(write, task.id, position)
+        if finished(writes):
+            self._waiting.pop(task.id, None)
+            self._leave_task(write, task.id)
+        for interrupt in interrupts(writes):
+            self._waiting[task.id] = task.checkpoint_ns, task.checkpoint_id
+            self._note_interrupt(write, interrupt, task.pause(interrupt, position=position))
+
+    def take_head(self, checkpoint_id: str | None) -> Head | None:
+        """The latest checkpoint if this run has loaded it; once, as it changes with the run."""
+        head, self.head = self.head, None
+        return head if checkpoint_id is None else None
+
+    def note_checkpoint(self, write: Write, *, checkpoint_ns: str, checkpoint_id: str) -> None:
+        """Add to a checkpoint's `write` the closing of requests that it leaves behind."""
+        left = {
+            task_id
+            for task_id, (ns, at) in self._waiting.items()
+            if at < checkpoint_id and inside(ns, checkpoint_ns)
+        }
+        for task_id in left:
+            del self._waiting[task_id]
+        if any(
+            tracked.request.state is RequestState.OPEN
+            and tracked.request.pause.checkpoint_id < checkpoint_id
+            and inside(tracked.request.pause.checkpoint_ns, checkpoint_ns)
+            for tracked in self._known.values()
+        ):
+
+            async def leave(conn: Connection) -> None:
+                ids = await requests.supersede(
+                    conn,
+                    self.lease.thread_id,
+                    checkpoint_ns=checkpoint_ns,
+                    before=checkpoint_id,
+                    at=self.now(),
+                )
+                await self._audit_superseded(conn, ids)
+
+            write.then(leave)
+
+    def _note_delivered(self, write: Write, task_id: str, answered: int) -> None:
+        passed_over = self.answers.passed_over.get(task_id, ())
+        for tracked in self._of_task(task_id):
+            request = tracked.request
+            if (
+                tracked.delivering
+                and request.id not in self.delivered
+                and request.pause.position < answered
+                and request.pause.position not in passed_over
+            ):
+                self.delivered.add(request.id)
+                write.add(requests.DELIVER, {"id": request.id, "at": self.now()})
+                self._audit(write, "request.delivered", request.id)
+
+    def _leave_task(self, write: Write, task_id: str) -> None:
+        if not any(t.request.state is RequestState.OPEN for t in self._of_task(task_id)):
+            return
+
+        async def leave(conn: Connection) -> None:
+            ids = await requests.supersede_task(
+                conn, self.lease.thread_id, task_id, positions_below=None, at=self.now()
+            )
+            await self._audit_superseded(conn, ids)
+
+        write.then(leave)
+
+    def _note_interrupt(self, write: Write, interrupt: Interrupt[Any], pause: Pause) -> None:
+        tracked = self._known.get(interrupt.id)
+        if tracked is not None and tracked.request.pause.task_id != pause.task_id:
+            return  # a subgraph's pause, reported again by the task that runs the subgraph
+        question = understand(interrupt.value, schema(interrupt), node=pause.node)
+        if tracked is None:
+            revises = self._passed_over(write, pause.task_id)
+            request = Request(
+                id=new_id(),
+                pause=pause,
+                question=question,
+                opened_at=self.now(),
+                run_id=self.run_id,
+                revises=revises,
+                remark=CHANGED if revises else None,
+            )
+            self._known[interrupt.id] = Tracked(request)
+            write.add(requests.OPEN, requests.parameters(request))
+            self._audit(
+                write,
+                "request.opened",
+                request.id,
+                kind=question.kind,
+                title=question.title,
+                digest=question.digest,
+                checkpoint_id=pause.checkpoint_id,
+            )
+        elif tracked.request.state is RequestState.OPEN and (
+            tracked.request.question.digest != question.digest
+        ):
+            before = tracked.request
+            tracked.request = Request(
+                id=before.id,
+                pause=before.pause,
+                question=question,
+                opened_at=before.opened_at,
+                remark=REVISED,
+            )
+            write.add(requests.REVISE, requests.parameters(tracked.request))
+            write.add(requests.VOID_VOTES, {"id": before.id})
+            self._audit(write, "request.revised", before.id, digest=question.digest)
+
+    def _passed_over(self, write: Write, task_id: str) -> str | None:
+        """Put aside the outcomes that the guard did not let through; the last of their requests."""
+        last = None
+        for tracked in self._of_task(task_id):
+            request = tracked.request
+            if request.pause.position in self.answers.passed_over.get(task_id, ()):
+                last = request.id
+                if tracked.delivering:
+                    tracked.delivering = False
+                    write.add(requests.PUT_ASIDE, {"id": request.id, "remark": CHANGED})
+                    self._audit(write, "request.outcome_not_used", request.id)
+        return last
+
+    def _of_task(self, task_id: str) -> list[Tracked]:
+        return [t for t in self._known.values() if t.request.pause.task_id == task_id]
+
+    def _audit(self, write: Write, event: str, request_id: str, **data: Any) -> None:
+        write.add(audit.APPEND, audit.parameters(self._entry(event, request_id, data)))
+
+    def _entry(self, event: str, request_id: str, data: dict[str, Any]) -> AuditEntry:
+        return AuditEntry(
+            event=event,
+            thread_id=self.lease.thread_id,
+            by=SYSTEM,
+            at=self.now(),
+            request_id=request_id,
+            run_id=self.run_id,
+            data=data,
+        )
+
+    async def _audit_superseded(self, conn: Connection, ids: Sequence[str]) -> None:
+        closed = set(ids)
+        for tracked in self._known.values():
+            if tracked.request.id in closed:
+                tracked.delivering = False
+        self._known = {
+            key: tracked for key, tracked in self._known.items() if tracked.request.id not in closed
+        }
+        await audit.append(conn, *(self._entry("request.superseded", each, {}) for each in ids))

@@ -1,0 +1,111 @@
+"""Writes of a process that runs a graph by itself, with the desk's checkpointer but no lease.
+
+Its pauses become requests like any other's. What it does to a thread that the desk knows shows
+there: new input, an update of the state or an answer given elsewhere supersede what was open. It
+may not write while a worker of the desk holds the thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from signoff.db import audit, notices, requests, threads
+from signoff.db.pool import Connection
+from signoff.domain.audit import AuditEntry
+from signoff.domain.errors import ThreadBusy
+from signoff.domain.principal import SYSTEM
+from signoff.domain.request import Request
+from signoff.domain.thread import check_thread_id
+from signoff.graph.pauses import understand
+from signoff.graph.writes import Task, Writes, answered, finished, interrupts, schema
+from signoff.ids import new_id
+
+Statements = Sequence[tuple[str, Any]]
+
+
+async def checkpoint(
+    conn: Connection,
+    statements: Statements,
+    *,
+    thread_id: str,
+    graph: str,
+    checkpoint_ns: str,
+    checkpoint_id: str,
+    at: datetime,
+) -> None:
+    """Save a checkpoint, and supersede the requests of pauses that it leaves behind.
+
+    Raises:
+        ThreadBusy: A worker of the desk holds the thread.
+    """
+    await _begin(conn, statements, thread_id, graph, at)
+    closed = await requests.supersede(
+        conn, thread_id, checkpoint_ns=checkpoint_ns, before=checkpoint_id, at=at
+    )
+    await _end(conn, thread_id, [("request.superseded", each) for each in closed], at)
+
+
+async def task_writes(
+    conn: Connection, statements: Statements, writes: Writes, task: Task, *, at: datetime
+) -> None:
+    """Save a task's writes: open what it asks, and settle what it was answered elsewhere.
+
+    Raises:
+        ThreadBusy: A worker of the desk holds the thread.
+    """
+    await _begin(conn, statements, task.thread_id, task.graph, at)
+    position = answered(writes)
+    delivered = await requests.deliver_task(conn, task.thread_id, task.id, below=position, at=at)
+    closed = await requests.supersede_task(
+        conn,
+        task.thread_id,
+        task.id,
+        positions_below=None if finished(writes) else position,
+        at=at,
+    )
+    opened: list[str] = []
+    for interrupt in interrupts(writes):
+        request = Request(
+            id=new_id(),
+            pause=task.pause(interrupt, position=position),
+            question=understand(interrupt.value, schema(interrupt), node=task.node),
+            opened_at=at,
+        )
+        if await requests.open(conn, request):
+            opened.append(request.id)
+    events = [("request.delivered", each) for each in delivered]
+    events += [("request.superseded", each) for each in closed]
+    events += [("request.opened", each) for each in opened]
+    await _end(conn, task.thread_id, events, at)
+
+
+async def _begin(
+    conn: Connection, statements: Statements, thread_id: str, graph: str, at: datetime
+) -> None:
+    check_thread_id(thread_id)
+    await threads.insert(conn, thread_id, graph=graph, metadata={"graph_id": graph}, at=at)
+    locked = await threads.lock(conn, thread_id)
+    assert locked is not None
+    if locked.leased:
+        raise ThreadBusy(f"A worker of the desk runs thread {thread_id} right now.")
+    cursor = conn.cursor(binary=True)
+    for statement, row in statements:
+        await cursor.execute(statement, row)
+
+
+async def _end(
+    conn: Connection, thread_id: str, events: Sequence[tuple[str, str]], at: datetime
+) -> None:
+    if not events:
+        return
+    await audit.append(
+        conn,
+        *(
+            AuditEntry(event=event, thread_id=thread_id, by=SYSTEM, at=at, request_id=request_id)
+            for event, request_id in events
+        ),
+    )
+    await threads.rest(conn, thread_id, at=at)
+    await notices.thread_changed(conn, thread_id)

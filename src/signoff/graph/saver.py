@@ -1,0 +1,231 @@
+"""The checkpointer: a pause and its request commit in one transaction, and only under the lease.
+
+It keeps LangGraph's own tables and formats; reading is LangGraph's code, on a pooled connection
+for each operation instead of one lock for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
+    get_serializable_checkpoint_metadata,
+)
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.postgres.base import MIGRATIONS
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from psycopg import AsyncCursor
+from psycopg.rows import DictRow
+
+from signoff.db.group import GroupCommit, Write
+from signoff.db.pool import Database, Json
+from signoff.graph import outside
+from signoff.graph.context import RunContext
+from signoff.graph.keys import RUN
+from signoff.graph.writes import Task
+
+CHECKPOINT_MIGRATIONS: Sequence[str] = MIGRATIONS
+"""LangGraph's migrations of the checkpoint tables, for `signoff.db.migrate`."""
+
+
+def utcnow() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
+class SignoffSaver(AsyncPostgresSaver):
+    """LangGraph's PostgreSQL checkpointer, for one graph of a desk.
+
+    A run of the desk brings its `RunContext` in the config; its writes are fenced by the run's
+    lease. A process that runs the graph by itself brings none: its pauses become requests all the
+    same, and its writes are refused while a worker of the desk holds the thread.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        group: GroupCommit,
+        graph: str,
+        *,
+        now: Callable[[], datetime] = utcnow,
+    ) -> None:
+        super().__init__(database.pool)
+        self.graph = graph
+        self.now = now
+        self._database = database
+        self._group = group
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint that a config names, or the thread's latest.
+
+        A run that has loaded it to look at its pending questions hands it on here.
+        """
+        configurable = config["configurable"]
+        run: RunContext | None = configurable.get(RUN)
+        if run is not None and not configurable.get("checkpoint_ns"):
+            head = run.take_head(get_checkpoint_id(config))
+            if head is not None:
+                return head.checkpoint
+        return await super().aget_tuple(config)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Save a checkpoint, and close the requests of pauses that it leaves behind.
+
+        Raises:
+            LeaseLost: The run's lease is lost; nothing was written.
+            ThreadBusy: A worker of the desk holds the thread; nothing was written.
+        """
+        configurable = config["configurable"]
+        thread_id = configurable["thread_id"]
+        namespace = configurable.get("checkpoint_ns", "")
+        statements = self._checkpoint_rows(config, checkpoint, metadata, new_versions)
+        run: RunContext | None = configurable.get(RUN)
+        if run is None:
+            async with self._database.transaction() as conn:
+                await outside.checkpoint(
+                    conn,
+                    statements,
+                    thread_id=thread_id,
+                    graph=self.graph,
+                    checkpoint_ns=namespace,
+                    checkpoint_id=checkpoint["id"],
+                    at=self.now(),
+                )
+        else:
+            write = Write(run.lease, statements)
+            run.note_checkpoint(write, checkpoint_ns=namespace, checkpoint_id=checkpoint["id"])
+            await self._group.commit(write)
+        return {
+            "configurable": {
+                "thread_id": thread_id,
+                "checkpoint_ns": namespace,
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def aput_writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str = "",
+    ) -> None:
+        """Save a task's writes, with the requests that they open and the answers that they take.
+
+        Raises:
+            LeaseLost: The run's lease is lost; nothing was written.
+            ThreadBusy: A worker of the desk holds the thread; nothing was written.
+            TooLarge: A question is over 1 MiB as JSON; nothing was written.
+        """
+        configurable = config["configurable"]
+        rows = self._dump_writes(
+            configurable["thread_id"],
+            configurable.get("checkpoint_ns", ""),
+            configurable["checkpoint_id"],
+            task_id,
+            task_path,
+            writes,
+        )
+        special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        sql = self.UPSERT_CHECKPOINT_WRITES_SQL if special else self.INSERT_CHECKPOINT_WRITES_SQL
+        task = Task(
+            thread_id=configurable["thread_id"],
+            graph=self.graph,
+            id=task_id,
+            node=task_path.rpartition(", ")[2] or "graph",
+            checkpoint_ns=configurable.get("checkpoint_ns", ""),
+            checkpoint_id=configurable["checkpoint_id"],
+        )
+        run: RunContext | None = configurable.get(RUN)
+        if run is None:
+            async with self._database.transaction() as conn:
+                await outside.task_writes(
+                    conn,
+                    [(sql, row) for row in rows],
+                    writes,
+                    task,
+                    at=self.now(),
+                )
+        else:
+            write = Write(run.lease, [(sql, row) for row in rows])
+            run.note_writes(write, writes, task)
+            await self._group.commit(write)
+
+    def _checkpoint_rows(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> list[tuple[str, Any]]:
+        """The statements of a checkpoint: plain scalars in its row, all other values as blobs.
+
+        Scalars that a ``jsonb`` column cannot hold (NaN, NUL characters, huge integers) go with
+        the blobs; LangGraph reads them from there just as well.
+        """
+        configurable = config["configurable"]
+        thread_id = configurable["thread_id"]
+        namespace = configurable.get("checkpoint_ns", "")
+        inline: dict[str, Any] = {}
+        blobs: dict[str, Any] = {}
+        for channel, value in checkpoint["channel_values"].items():
+            if isinstance(value, _DeltaSnapshot):
+                blobs[channel] = value
+                inline[channel] = True
+            elif _fits_json(value):
+                inline[channel] = value
+            else:
+                blobs[channel] = value
+        versions = {k: version for k, version in new_versions.items() if k in blobs}
+        statements: list[tuple[str, Any]] = [
+            (self.UPSERT_CHECKPOINT_BLOBS_SQL, row)
+            for row in self._dump_blobs(thread_id, namespace, blobs, versions)
+        ]
+        row = (
+            thread_id,
+            namespace,
+            checkpoint["id"],
+            configurable.get("checkpoint_id"),
+            Json({**checkpoint, "channel_values": inline}),
+            Json(get_serializable_checkpoint_metadata(config, metadata)),
+        )
+        statements.append((self.UPSERT_CHECKPOINTS_SQL, row))
+        return statements
+
+    @asynccontextmanager
+    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
+        """A cursor on a connection of its own, so that threads do not wait for one another."""
+        async with self._database.connection() as conn:
+            if pipeline:
+                async with conn.pipeline(), conn.cursor(binary=True) as cursor:
+                    yield cursor
+            else:
+                async with conn.cursor(binary=True) as cursor:
+                    yield cursor
+
+
+def _fits_json(value: Any) -> bool:
+    if value is None or isinstance(value, bool):
+        return True
+    if isinstance(value, str):
+        return "\x00" not in value
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    return isinstance(value, float) and isfinite(value)

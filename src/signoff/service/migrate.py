@@ -1,0 +1,16 @@
+"""Bring the database's schema to this program's version."""
+
+from __future__ import annotations
+
+from signoff.db import migrate as schema
+from signoff.db.pool import Database
+from signoff.graph.saver import CHECKPOINT_MIGRATIONS
+
+
+async def migrate(database: Database) -> list[str]:
+    """Apply what is missing, once however many processes try at once; the names of what was.
+
+    Raises:
+        SchemaTooNew, SchemaTooOld: The database is not one that this program can bring forward.
+    """
+    return await schema.migrate(database, CHECKPOINT_MIGRATIONS)

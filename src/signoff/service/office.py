@@ -1,0 +1,62 @@
+"""What every service works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from signoff.db import threads
+from signoff.db.jobs import Jobs
+from signoff.db.pool import Connection, Database
+from signoff.db.threads import Locked
+from signoff.domain.thread import Lease
+from signoff.graph.catalog import Catalog, assistant_id
+from signoff.graph.runner import Assignment
+
+
+class Hand(Protocol):
+    """The part of this process that executes runs."""
+
+    def reach_out(self) -> int | None:
+        """The worker's id if it has room for one more thread, else None."""
+
+    def take(self, assignment: Assignment | Lease) -> None:
+        """Work on a thread whose lease this worker was given; after the commit that gave it."""
+
+
+@dataclass(slots=True)
+class Office:
+    """A desk's parts. `hand` is None where this process leaves all work to others."""
+
+    database: Database
+    jobs: Jobs
+    catalog: Catalog
+    now: Callable[[], datetime]
+    hand: Hand | None = None
+
+
+async def give_work(
+    conn: Connection, office: Office, thread: Locked, graph: str, at: datetime
+) -> Lease | None:
+    """Make sure that somebody works on a locked thread; this process's lease, if that is it.
+
+    A busy thread is looked at again by whoever holds it before it is given back. An idle one goes
+    to this process if it has room, without a detour; otherwise a job tells the workers.
+    """
+    if thread.busy:
+        return None
+    worker = office.hand.reach_out() if office.hand and graph in office.catalog else None
+    lease = await threads.make_ready(
+        conn,
+        thread.id,
+        graph=graph,
+        metadata={"graph_id": graph, "assistant_id": str(assistant_id(graph))},
+        at=at,
+        worker=worker,
+    )
+    if worker is not None:
+        return lease
+    await office.jobs.look_at(conn, thread.id, graph)
+    return None

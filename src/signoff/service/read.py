@@ -1,0 +1,178 @@
+"""Read what a desk has: requests, threads, runs, audit entries."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from signoff.db import audit, requests, runs, threads
+from signoff.db.requests import SORTS, Filter
+from signoff.domain.errors import InvalidInput, RequestNotFound, RunNotFound, ThreadNotFound
+from signoff.domain.policy import PRIORITIES, rank
+from signoff.domain.request import Request, RequestState
+from signoff.domain.run import Run
+from signoff.domain.thread import Thread
+from signoff.ids import is_id
+from signoff.service.office import Office
+
+MAX_PAGE = 200
+"""The most rows that one page has."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPage:
+    """Some requests of a list, where the next page begins (None at the end), and how many in all."""
+
+    items: list[Request]
+    next_cursor: str | None
+    total: int
+
+
+async def list_requests(
+    office: Office,
+    *,
+    state: str | Sequence[str] | None = None,
+    graph: str | None = None,
+    node: str | None = None,
+    kind: str | None = None,
+    topic: str | None = None,
+    thread_id: str | None = None,
+    assignee: str | None = None,
+    overdue: bool | None = None,
+    priority: str | None = None,
+    q: str | None = None,
+    sort: str = "-opened_at",
+    limit: int = 50,
+    cursor: str | None = None,
+) -> RequestPage:
+    """One page of the requests that all filters let through, the newest first unless sorted.
+
+    `state` is one state or several; `q` looks for a text in titles and thread ids; `overdue`
+    shows the open ones past their deadline; `assignee` those that somebody has claimed.
+
+    Raises:
+        InvalidInput: A filter, the sort, the limit or the cursor is not well formed.
+    """
+    states = [state] if isinstance(state, str) else state
+    for each in states or ():
+        _one_of("state", each, [known.value for known in RequestState])
+    _one_of("sort", sort, list(SORTS))
+    if priority is not None:
+        _one_of("priority", priority, list(PRIORITIES))
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit is 1 to {MAX_PAGE}, not {limit}")
+    filter_ = Filter(
+        state=states,
+        graph=graph,
+        node=node,
+        kind=kind,
+        topic=topic,
+        thread_id=thread_id,
+        assignee=assignee,
+        overdue_at=office.now() if overdue else None,
+        priority=None if priority is None else rank(priority),  # type: ignore[arg-type]
+        q=q,
+    )
+    async with office.database.connection() as conn:
+        items, following = await requests.page(
+            conn, filter_, sort=sort, limit=limit, after=_decode(cursor, sort)
+        )
+        total = len(items)
+        if cursor is not None or following is not None:
+            total = await requests.count(conn, filter_)
+    return RequestPage(items, _encode(following, sort), total)
+
+
+async def get_request(office: Office, request_id: str) -> Request:
+    """One request with its votes.
+
+    Raises:
+        RequestNotFound: There is no such request.
+    """
+    if is_id(request_id):
+        async with office.database.connection() as conn:
+            found = await requests.get(conn, request_id)
+        if found is not None:
+            return found
+    raise RequestNotFound(f"There is no request {request_id}.")
+
+
+async def get_thread(office: Office, thread_id: str) -> Thread:
+    """One thread.
+
+    Raises:
+        ThreadNotFound: There is no such thread.
+    """
+    async with office.database.connection() as conn:
+        found = await threads.get(conn, thread_id)
+    if found is None:
+        raise ThreadNotFound(f"There is no thread {thread_id}.")
+    return found
+
+
+async def get_run(office: Office, thread_id: str, run_id: str) -> Run:
+    """One run of a thread.
+
+    Raises:
+        RunNotFound: The thread has no such run.
+    """
+    if is_id(run_id):
+        async with office.database.connection() as conn:
+            found = await runs.get(conn, thread_id, run_id)
+        if found is not None:
+            return found
+    raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
+
+
+async def waiting(office: Office, thread_ids: Sequence[str]) -> dict[str, list[Request]]:
+    """The pauses of each of these threads that the graph has no answer to yet."""
+    async with office.database.connection() as conn:
+        return await requests.waiting(conn, thread_ids)
+
+
+async def audit_entries(
+    office: Office, *, request_id: str | None = None, thread_id: str | None = None
+) -> list[dict[str, Any]]:
+    """The audit entries of a request or of a thread, in order.
+
+    Raises:
+        RequestNotFound: There is no such request.
+        InvalidInput: Neither is named.
+    """
+    if request_id is not None:
+        await get_request(office, request_id)
+        async with office.database.connection() as conn:
+            return await audit.of_request(conn, request_id)
+    if thread_id is None:
+        raise InvalidInput("audit entries are listed for a request or a thread: name one")
+    async with office.database.connection() as conn:
+        return await audit.of_thread(conn, thread_id)
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InvalidInput(f"{name} is one of {', '.join(known)}, not {value[:100]!r}")
+
+
+def _encode(after: tuple[str, str] | None, sort: str) -> str | None:
+    if after is None:
+        return None
+    return base64.urlsafe_b64encode(orjson.dumps([sort, *after])).decode().rstrip("=")
+
+
+def _decode(cursor: str | None, sort: str) -> tuple[str, str] | None:
+    if cursor is None:
+        return None
+    try:
+        data = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        sorted_by, key, request_id = data
+        if sorted_by != sort or not isinstance(key, str) or not is_id(request_id):
+            raise ValueError
+    except (ValueError, TypeError, binascii.Error) as error:
+        raise InvalidInput("the cursor is not one of this list and this sort") from error
+    return key, request_id

@@ -1,0 +1,67 @@
+"""Retry a delivery that failed."""
+
+from __future__ import annotations
+
+from signoff.db import audit, notices, requests, runs
+from signoff.domain.audit import AuditEntry
+from signoff.domain.errors import NotRetryable, RequestNotFound
+from signoff.domain.principal import check_principal
+from signoff.domain.request import Delivery, Request
+from signoff.domain.run import Run, RunKind, RunStatus
+from signoff.graph.runner import REASK
+from signoff.ids import new_id
+from signoff.service.office import Office, give_work
+
+
+async def retry(office: Office, request_id: str, *, by: str, reask: bool = False) -> Request:
+    """Run on with the same answer; or, with `reask`, never use it and ask the question anew.
+
+    Asking anew opens a new request; this one stays decided, with its outcome not used.
+
+    Raises:
+        RequestNotFound: There is no such request.
+        NotRetryable: Its delivery has not failed.
+    """
+    check_principal(by)
+    at = office.now()
+    async with office.database.transaction() as conn:
+        locked = await requests.lock(conn, request_id)
+        if locked is None:
+            raise RequestNotFound(f"There is no request {request_id}.")
+        thread, request = locked
+        if request.delivery is not Delivery.FAILED:
+            raise NotRetryable(
+                f"Request {request_id} is {request.state.value} and its delivery is "
+                f"{request.delivery.value}: only a failed delivery is retried."
+            )
+        await requests.redeliver(conn, request_id, void=reask)
+        run = Run(
+            id=new_id(),
+            thread_id=thread.id,
+            graph=request.pause.graph,
+            kind=RunKind.CONTINUE if reask else RunKind.RESUME,
+            status=RunStatus.QUEUED,
+            by=by,
+            options={REASK: str(request_id)} if reask else {},
+            created_at=at,
+            updated_at=at,
+        )
+        await runs.insert(conn, run)
+        await audit.append(
+            conn,
+            AuditEntry(
+                event="request.reasked" if reask else "request.retried",
+                thread_id=thread.id,
+                by=by,
+                at=at,
+                request_id=request_id,
+                run_id=run.id,
+            ),
+        )
+        lease = await give_work(conn, office, thread, request.pause.graph, at)
+        await notices.thread_changed(conn, thread.id)
+        after = await requests.get(conn, request_id)
+        assert after is not None
+    if lease is not None and office.hand is not None:
+        office.hand.take(lease)
+    return after

@@ -1,0 +1,138 @@
+"""What a worker does with a thread: take it, begin its next run, finish that, give it back."""
+
+from __future__ import annotations
+
+from signoff.db import audit, notices, requests, runs, threads
+from signoff.db.pool import Connection
+from signoff.domain.audit import AuditEntry
+from signoff.domain.principal import SYSTEM
+from signoff.domain.request import Delivery, RequestState
+from signoff.domain.run import Run, RunStatus
+from signoff.domain.thread import Lease, ThreadStatus
+from signoff.graph.runner import Assignment, Result
+from signoff.service.office import Office
+
+
+async def take_thread(office: Office, thread_id: str, worker: int) -> Lease | None:
+    """The lease of a thread that has work and that nobody alive holds; None if there is none."""
+    async with office.database.connection() as conn:
+        return await threads.lease(conn, thread_id, worker)
+
+
+async def begin_run(office: Office, lease: Lease) -> Assignment | None:
+    """The thread's next run, begun; None if nothing is left, and then the thread is given back.
+
+    Raises:
+        LeaseLost: Somebody else holds the thread by now.
+    """
+    at = office.now()
+    async with office.database.transaction() as conn:
+        await threads.hold(conn, lease)
+        run = await runs.begin_next(conn, lease.thread_id, at)
+        if run is None:
+            await threads.release(conn, lease, status=await _resting(conn, lease), at=at)
+            await notices.thread_changed(conn, lease.thread_id)
+            return None
+        return await _assignment(conn, lease, run)
+
+
+async def finish_run(office: Office, assignment: Assignment, result: Result) -> Assignment | None:
+    """Commit how a run ended, and begin the next; None if nothing is left.
+
+    In that case the thread is given back in the same transaction.
+
+    Raises:
+        LeaseLost: Somebody else holds the thread by now; nothing was committed.
+    """
+    lease, run, at = assignment.lease, assignment.run, office.now()
+    async with office.database.transaction() as conn:
+        await threads.hold(conn, lease)
+        ended = await runs.end(conn, run.id, result.status, error=result.error, at=at)
+        if not ended or result.status is RunStatus.CANCELLED:
+            # Cancelled meanwhile: what it has asked since then is taken back as well.
+            result = Result(status=RunStatus.CANCELLED, values=result.values)
+            await withdraw_open(conn, lease.thread_id, run, by=SYSTEM, office=office)
+        await _settle(conn, run, result, office)
+        await threads.record(conn, lease, values=result.values, error=result.error, at=at)
+        following = await runs.begin_next(conn, lease.thread_id, at)
+        if following is None:
+            await threads.release(conn, lease, status=_status(result), at=at)
+        await notices.thread_changed(conn, lease.thread_id)
+        return None if following is None else await _assignment(conn, lease, following)
+
+
+async def hand_back(office: Office, worker: int, thread_ids: list[str]) -> None:
+    """Free threads whose runs this worker has stopped, and have another go on with them."""
+    async with office.database.transaction() as conn:
+        freed = await threads.hand_back(conn, worker, thread_ids)
+        for thread_id, graph in freed.items():
+            await office.jobs.look_at(conn, thread_id, graph)
+
+
+async def withdraw_open(
+    conn: Connection, thread_id: str, run: Run, *, by: str, office: Office
+) -> None:
+    """Withdraw what a thread has open, because its run was cancelled."""
+    at = office.now()
+    closed = await requests.close_open(conn, thread_id, to=RequestState.WITHDRAWN, at=at)
+    await audit.append(
+        conn,
+        *(
+            AuditEntry(
+                event="request.withdrawn",
+                thread_id=thread_id,
+                by=by,
+                at=at,
+                request_id=request_id,
+                run_id=run.id,
+            )
+            for request_id in closed
+        ),
+    )
+
+
+async def _assignment(conn: Connection, lease: Lease, run: Run) -> Assignment:
+    known = await requests.known(conn, lease.thread_id)
+    answers = await requests.answers(conn, lease.thread_id) if known else []
+    return Assignment(lease=lease, run=run, known=known, answers=answers)
+
+
+async def _settle(conn: Connection, run: Run, result: Result, office: Office) -> None:
+    """Record on the requests how their outcomes fared. The checkpointer has recorded the most."""
+    at = office.now()
+    entries: list[tuple[str, str | None, str | None]] = []
+    for request_id in result.delivered:
+        if await requests.settle(conn, request_id, delivery=Delivery.DELIVERED, error=None, at=at):
+            entries.append(("request.delivered", request_id, None))
+    for request_id, error in result.failed.items():
+        await requests.fail_delivery(conn, request_id, error)
+        entries.append(("request.delivery_failed", request_id, error))
+    if result.status is RunStatus.FAILED:
+        entries.append(("run.failed", None, result.error))
+    await audit.append(
+        conn,
+        *(
+            AuditEntry(
+                event=event,
+                thread_id=run.thread_id,
+                by=SYSTEM,
+                at=at,
+                request_id=request_id,
+                run_id=run.id,
+                data={} if error is None else {"error": error},
+            )
+            for event, request_id, error in entries
+        ),
+    )
+
+
+async def _resting(conn: Connection, lease: Lease) -> ThreadStatus:
+    """The status of a thread that was given work which is gone by now."""
+    waits = any(r.state is RequestState.OPEN for r in await requests.known(conn, lease.thread_id))
+    return ThreadStatus.INTERRUPTED if waits else ThreadStatus.IDLE
+
+
+def _status(result: Result) -> ThreadStatus:
+    if result.status is RunStatus.FAILED:
+        return ThreadStatus.ERROR
+    return ThreadStatus.INTERRUPTED if result.status is RunStatus.PAUSED else ThreadStatus.IDLE

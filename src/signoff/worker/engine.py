@@ -1,0 +1,231 @@
+"""The engine: executes runs on the threads whose leases this process holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import timedelta
+from typing import Self
+
+import structlog
+from procrastinate.jobs import DeleteJobCondition
+from procrastinate.worker import Worker
+
+from signoff.db import runs, workers
+from signoff.db.jobs import WORK
+from signoff.db.notices import Notices
+from signoff.domain.errors import LeaseLost
+from signoff.domain.run import RunStatus
+from signoff.domain.thread import Lease
+from signoff.graph.runner import Assignment, Result, execute
+from signoff.service.office import Office
+from signoff.service.rescue import rescue
+from signoff.service.work import begin_run, finish_run, hand_back, take_thread
+from signoff.worker.duty import Duty
+from signoff.worker.heartbeat import Heartbeat
+from signoff.worker.wake import WakeUp
+
+log = structlog.get_logger(__name__)
+
+POLL = 2.0
+"""Seconds after which jobs are looked for without being told: a safety net only."""
+
+
+class Engine:
+    """Works on threads, up to `capacity` at a time.
+
+    A thread comes by a job, or straight from a service of this process that was given its lease.
+    `takeover` is how long after a worker's death its threads go on elsewhere, at most.
+    """
+
+    def __init__(
+        self, office: Office, notices: Notices, *, capacity: int, takeover: timedelta
+    ) -> None:
+        self._office = office
+        self._notices = notices
+        self._capacity = capacity
+        self._lease = takeover * 2 / 3
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._worker_id: int | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._closing = False
+        self._cancelled: set[str] = set()
+        self._duties = [Duty("rescue", takeover / 6, lambda: rescue(office))]
+        self._jobs: Worker | None = None
+        self._jobs_task: asyncio.Task[None] | None = None
+        self._rebirth: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop
+
+    # A service's view: `signoff.service.office.Hand`.
+
+    def reach_out(self) -> int | None:
+        """The worker's id if it has room for one more thread, else None."""
+        if self._closing or len(self._active) >= self._capacity:
+            return None
+        return self._worker_id
+
+    def take(self, assignment: Assignment | Lease) -> None:
+        """Work on a thread whose lease this worker was given."""
+        lease = assignment.lease if isinstance(assignment, Assignment) else assignment
+        task = asyncio.create_task(self._work(assignment), name=f"thread {lease.thread_id}")
+        self._active[lease.thread_id] = task
+        task.add_done_callback(lambda _: self._done(lease.thread_id, task))
+
+    # A process's view.
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        await self._register()
+        self._notices.on_cancel = self._on_cancel
+        self._office.hand = self
+        for duty in self._duties:
+            duty.start()
+        self._jobs = self._job_worker()
+        self._jobs_task = asyncio.create_task(self._jobs.run(), name="signoff jobs")  # type: ignore[no-untyped-call]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def stop(self, grace: float = 10.0) -> None:
+        """Take nothing new; let runs end for `grace` seconds, then hand the rest back."""
+        if self._closing:
+            return
+        self._closing = True
+        self._office.hand = None
+        for duty in self._duties:
+            await duty.stop()
+        if self._jobs is not None:
+            self._jobs.stop()  # type: ignore[no-untyped-call]
+        if self._active:
+            await asyncio.wait(list(self._active.values()), timeout=grace)
+        unfinished = dict(self._active)
+        for task in unfinished.values():
+            task.cancel()
+        if unfinished:
+            await asyncio.wait(list(unfinished.values()))
+        if self._jobs_task is not None:
+            with suppress(asyncio.CancelledError):
+                await self._jobs_task
+        if self._heartbeat is not None:
+            await asyncio.to_thread(self._heartbeat.stop)
+        if self._worker_id is not None:
+            await hand_back(self._office, self._worker_id, list(unfinished))
+            async with self._office.database.connection() as conn:
+                await workers.remove(conn, [self._worker_id])
+
+    async def work(self, thread_id: str) -> None:
+        """Work on a thread if it has work and nobody alive holds it; return when that is done."""
+        if thread_id in self._active or self._worker_id is None:
+            return
+        lease = await take_thread(self._office, thread_id, self._worker_id)
+        if lease is not None:
+            self.take(lease)
+            await asyncio.wait([self._active[thread_id]])
+
+    async def _work(self, given: Assignment | Lease) -> None:
+        try:
+            assignment = (
+                given if isinstance(given, Assignment) else await begin_run(self._office, given)
+            )
+            while assignment is not None:
+                result = await self._execute(assignment)
+                if result is None:
+                    return
+                assignment = await finish_run(self._office, assignment, result)
+        except LeaseLost:
+            log.warning("lost a thread to another worker", lease=given)
+        except Exception:
+            # What was not committed stays with the lease, and goes on when the thread is rescued.
+            log.exception("working on a thread failed", given=given)
+            await self._give_up(given)
+
+    async def _execute(self, assignment: Assignment) -> Result | None:
+        """Run the graph; None if it was stopped and another worker is to go on."""
+        run = assignment.run
+        served = self._office.catalog[run.graph]
+        try:
+            return await execute(served, assignment, self._office.database, now=self._office.now)
+        except asyncio.CancelledError:
+            if run.thread_id in self._cancelled and not self._closing:
+                return Result(status=RunStatus.CANCELLED)
+            return None
+
+    async def _give_up(self, given: Assignment | Lease) -> None:
+        lease = given.lease if isinstance(given, Assignment) else given
+        if self._worker_id is not None:
+            with suppress(Exception):
+                await hand_back(self._office, self._worker_id, [lease.thread_id])
+
+    def _done(self, thread_id: str, task: asyncio.Task[None]) -> None:
+        if self._active.get(thread_id) is task:
+            del self._active[thread_id]
+        self._cancelled.discard(thread_id)
+
+    # Cancelling.
+
+    def _on_cancel(self, thread_id: str | None) -> None:
+        """Look whether runs under way are still wanted; all of them, if it may have been missed."""
+        for each in [thread_id] if thread_id is not None else list(self._active):
+            if each in self._active:
+                task = asyncio.create_task(self._check_wanted(each))
+                task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _check_wanted(self, thread_id: str) -> None:
+        async with self._office.database.connection() as conn:
+            wanted = await runs.has_running(conn, thread_id)
+        task = self._active.get(thread_id)
+        if not wanted and task is not None:
+            self._cancelled.add(thread_id)
+            task.cancel()
+
+    # Being alive.
+
+    async def _register(self) -> None:
+        database = self._office.database
+        async with database.connection() as conn:
+            self._worker_id = await workers.register(conn, database.instance, self._lease)
+        renewal = workers.Renewal(database.conninfo, self._worker_id, self._lease)
+        self._heartbeat = Heartbeat(renewal, self._lease, self._on_buried_in_thread)
+        self._heartbeat.start()
+
+    def _on_buried_in_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._on_buried)
+
+    def _on_buried(self) -> None:
+        """This process was taken for dead: what it runs belongs to others by now."""
+        log.warning("this worker was found dead and has lost its threads; it begins anew")
+        self._worker_id = None
+        for task in self._active.values():
+            task.cancel()
+        if not self._closing:
+            self._rebirth = asyncio.create_task(self._register())
+
+    # Jobs.
+
+    def _job_worker(self) -> Worker:
+        """Procrastinate's worker, told of new jobs by this process's own listener.
+
+        Its own listening forgets a notification that comes while it fetches.
+        """
+        jobs = self._office.jobs
+        logging.getLogger("procrastinate").setLevel(logging.WARNING)
+        if WORK not in jobs.app.tasks:
+            jobs.app.task(name=WORK)(self._look_at)
+        worker = Worker(
+            jobs.app,
+            queues=list(self._office.catalog),
+            concurrency=self._capacity,
+            fetch_job_polling_interval=POLL,
+            listen_notify=False,
+            install_signal_handlers=False,
+            delete_jobs=DeleteJobCondition.ALWAYS,
+        )
+        wake = WakeUp()
+        worker._new_job_event = wake
+        self._notices.on_job = wake.set
+        return worker
+
+    async def _look_at(self, thread_id: str) -> None:
+        await self.work(thread_id)

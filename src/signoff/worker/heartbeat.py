@@ -1,0 +1,49 @@
+"""Renewing this process's claim to be alive, whatever its event loop is doing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from signoff.db.workers import Renewal
+
+log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """A thread that renews a worker every third of its lease.
+
+    It is a thread of its own so that a node which blocks the event loop, as many do, does not
+    make the worker look dead. `on_lost` is called, in that thread, when the worker was found dead
+    and removed; renewing ends with it.
+    """
+
+    def __init__(self, renewal: Renewal, lease: timedelta, on_lost: Callable[[], None]) -> None:
+        self._renewal = renewal
+        self._every = lease.total_seconds() / 3
+        self._on_lost = on_lost
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="signoff heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin renewing."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End renewing, and return once it has ended."""
+        self._stop.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _beat(self) -> None:
+        with self._renewal as renewal:
+            while not self._stop.wait(self._every):
+                alive = renewal.renew()
+                if alive is None:
+                    log.warning("could not renew the lease, trying again")
+                elif not alive:
+                    self._on_lost()
+                    return

@@ -1,0 +1,110 @@
+"""The main job: a graph pauses, a person decides, the graph resumes exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, TypedDict
+
+import pytest
+from langgraph.graph import START, StateGraph
+
+from signoff import ask
+from signoff.domain.errors import InvalidAnswer, RequestClosed, StaleDigest
+from signoff.domain.thread import ThreadStatus
+from tests.conftest import OpenDesk
+
+
+class State(TypedDict, total=False):
+    amount: int
+    decision: dict[str, Any]
+    finished: int
+
+
+def review(state: State) -> State:
+    decision = ask("Pay?", show={"amount": state["amount"]}, actions=["approve", "reject"])
+    return {"decision": {"action": decision.action, "by": decision.by, "note": decision.note}}
+
+
+def finish(state: State) -> State:
+    return {"finished": state.get("finished", 0) + 1}
+
+
+def payment() -> StateGraph:
+    builder = StateGraph(State)
+    builder.add_node("review", review)
+    builder.add_node("finish", finish)
+    builder.add_edge(START, "review")
+    builder.add_edge("review", "finish")
+    return builder
+
+
+async def test_a_pause_becomes_a_request_and_its_decision_resumes_the_thread(
+    open_desk: OpenDesk,
+) -> None:
+    desk = await open_desk({"payment": payment()})
+    run = await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
+    thread = await desk.wait("t1", timeout=10)
+    assert thread.status is ThreadStatus.INTERRUPTED
+    [request] = (await desk.requests(thread_id="t1")).items
+    assert (request.title, request.node, request.run_id) == ("Pay?", "review", run.id)
+
+    decided = await desk.decide(request.id, "approve", by="jane", note="fine")
+    assert decided.state == "decided"
+    thread = await desk.wait("t1", timeout=10)
+    assert thread.status is ThreadStatus.IDLE
+    assert thread.values["decision"] == {"action": "approve", "by": "jane", "note": "fine"}
+    assert thread.values["finished"] == 1
+    assert (await desk.request(request.id)).delivery == "delivered"
+
+
+async def test_of_64_decisions_at_once_one_wins_and_the_thread_goes_on_once(
+    open_desk: OpenDesk,
+) -> None:
+    desk = await open_desk({"payment": payment()})
+    await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
+    await desk.wait("t1", timeout=10)
+    [request] = (await desk.requests(thread_id="t1")).items
+
+    async def vote(number: int) -> str:
+        try:
+            decided = await desk.decide(
+                request.id, "approve" if number % 2 else "reject", by=f"reviewer-{number}"
+            )
+        except RequestClosed:
+            return "refused"
+        return decided.outcome.by
+
+    outcomes = await asyncio.gather(*(vote(number) for number in range(64)))
+    assert outcomes.count("refused") == 63
+    thread = await desk.wait("t1", timeout=10)
+    assert thread.values["finished"] == 1
+    assert thread.values["decision"]["by"] in outcomes
+
+
+async def test_a_repeat_of_ones_own_decision_returns_the_first_answer(open_desk: OpenDesk) -> None:
+    desk = await open_desk({"payment": payment()})
+    await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
+    await desk.wait("t1", timeout=10)
+    [request] = (await desk.requests(thread_id="t1")).items
+    first = await desk.decide(request.id, "approve", by="jane")
+    again = await asyncio.gather(*(desk.decide(request.id, "approve", by="jane") for _ in range(8)))
+    assert all(each.outcome == first.outcome for each in again)
+    with pytest.raises(RequestClosed):
+        await desk.decide(request.id, "reject", by="jane")
+    assert (await desk.wait("t1", timeout=10)).values["finished"] == 1
+
+
+async def test_a_decision_on_something_else_than_what_is_shown_is_refused(
+    open_desk: OpenDesk,
+) -> None:
+    desk = await open_desk({"payment": payment()})
+    await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
+    await desk.wait("t1", timeout=10)
+    [request] = (await desk.requests(thread_id="t1")).items
+    with pytest.raises(StaleDigest):
+        await desk.decide(request.id, "approve", by="jane", digest="sha256:0")
+    with pytest.raises(InvalidAnswer) as refused:
+        await desk.decide(request.id, "explode", by="jane")
+    assert refused.value.errors[0].pointer == "/action"
+    assert (await desk.request(request.id)).state == "open"
+    await desk.decide(request.id, "approve", by="jane", digest=request.digest)
