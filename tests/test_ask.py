@@ -185,8 +185,6 @@ def test_other_payloads_are_no_envelopes(value):
 
 # --- an author's mistakes ----------------------------------------------------------------------
 
-NOT_AN_ACTION = {"action": "skip"}
-
 
 @pytest.mark.parametrize(
     ("question", "pointer", "message"),
@@ -208,7 +206,7 @@ NOT_AN_ACTION = {"action": "skip"}
         ({"actions": ["a", ""]}, "/actions/1", "actions.1 is named ''"),
         ({"actions": ["with space"]}, "/actions/0", "is named 'with space'"),
         ({"actions": ["x" * 65]}, "/actions/0", "is named"),
-        ({"actions": [3]}, "/actions/0", "is a int, neither a name nor an Action"),
+        ({"actions": [3]}, "/actions/0", "is 3, neither a name nor an Action"),
         ({"actions": [Action(3)]}, "/actions/0", "is named 3"),
         ({"actions": [Action("a", label=" ")]}, "/actions/0/label", "not empty"),
         ({"actions": [Action("a", style="red")]}, "/actions/0/style", "must be one of default"),
@@ -241,7 +239,7 @@ NOT_AN_ACTION = {"action": "skip"}
             "/policy/otherwise/action",
             "'skip' is not offered; choose approve",
         ),
-        ({"otherwise": NOT_AN_ACTION}, "/policy/otherwise/action", "not offered"),
+        ({"otherwise": {"action": "skip"}}, "/policy/otherwise/action", "not offered"),
         ({"otherwise": 3}, "/policy/otherwise", "must be the name of an action"),
         ({"otherwise": {"action": "reject", "why": "x"}}, "/policy/otherwise", "has 'why'"),
         ({"otherwise": "approve", "reply": Terms}, "/policy/otherwise/values/days", "is required"),
@@ -356,7 +354,7 @@ def test_values_are_read_by_key_or_as_attributes_at_any_depth():
 BAD_ANSWERS = [
     ("approve", ""),
     (["approve"], ""),
-    ({}, "/action"),
+    ({"note": "no action"}, "/action"),
     ({"action": "skip"}, "/action"),
     ({"action": 3}, "/action"),
     ({"action": "approve"}, "/values/days"),

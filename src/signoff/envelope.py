@@ -205,9 +205,8 @@ def _listed(given: object, reply: Reply | None) -> tuple[Action, ...]:
     for n, one in enumerate(given):
         action = Action(one) if isinstance(one, str) else one
         if not isinstance(action, Action):
-            raise _refuse(
-                f"/actions/{n}", f"is a {type(one).__name__}, neither a name nor an Action"
-            )
+            raise _refuse(f"/actions/{n}", f"is {one!r:.80}, neither a name nor an Action")
+        _check_action(action, f"/actions/{n}")
         if action.reply is not None:
             asked = _hashable(action.reply, f"/actions/{n}/reply")
         else:
@@ -222,7 +221,6 @@ def _choices(actions: tuple[Action, ...]) -> Choices:
         raise _refuse("/actions", "must not be empty: the reviewer needs a choice")
     offered: dict[str, dict[str, Any]] = {}
     for n, action in enumerate(actions):
-        _check_action(action, f"/actions/{n}")
         if action.name in offered:
             raise _refuse(f"/actions/{n}", f"is {action.name!r} once more; each name stands once")
         offered[action.name] = {
@@ -244,7 +242,7 @@ def _check_action(action: Action, at: str) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise _refuse(
             at,
-            f"is named {name!r}; a name is a letter, then letters, digits and _ . -, 64"
+            f"is named {name!r:.80}; a name is a letter, then letters, digits and _ . -, 64"
             " characters at most (what the button says is the Action's label)",
         )
     if label is not None and (not isinstance(label, str) or not label.strip()):
@@ -336,7 +334,7 @@ def _names(value: object, at: str) -> list[str]:
         raise _refuse(at, "must be a name or a list of names")
     for name in listed:
         if not isinstance(name, str) or not name.strip():
-            raise _refuse(at, f"has {name!r} in it, which is no name")
+            raise _refuse(at, f"has {name!r:.80} in it, which is no name")
     return list(dict.fromkeys(sorted(listed) if isinstance(listed, set | frozenset) else listed))
 
 
@@ -362,7 +360,7 @@ def _step(value: object, at: str) -> dict[str, Any]:
     if not isinstance(value, Mapping) or "after" not in value or len(value) < 2:
         raise _refuse(at, "must have after, and what happens then: to, priority, notify")
     if unknown := [key for key in value if key not in read]:
-        raise _refuse(at, f"has {unknown[0]!r}; it takes {', '.join(read)}")
+        raise _refuse(at, f"has {unknown[0]!r:.80}; it takes {', '.join(read)}")
     return {key: read[key](part, f"{at}/{key}") for key, part in value.items()}
 
 
@@ -390,7 +388,7 @@ def _otherwise(value: object, actions: list[dict[str, Any]]) -> dict[str, Any]:
     if not isinstance(fallback, Mapping) or "action" not in fallback:
         raise _refuse(at, "must be the name of an action, or have action, values and note")
     if unknown := [key for key in fallback if key not in ("action", "values", "note")]:
-        raise _refuse(at, f"has {unknown[0]!r}; it takes action, values and note")
+        raise _refuse(at, f"has {unknown[0]!r:.80}; it takes action, values and note")
     action, values, note = (fallback.get(key) for key in ("action", "values", "note"))
     values = _exact({} if values is None else values)
     if errors := schema.check_answer(actions, action, values, note, timed_out=True):
