@@ -109,25 +109,28 @@ class Server:
         """Have the server answer: join it, await it or start it. True if it had to be started."""
         self._guard_sockets()
         deadline = time.monotonic() + PATIENCE
-        launched: list[psutil.Process] = []
+        launches = 0
+        launched: psutil.Process | None = None
         while (answer := self._ping()) is not Ping.OK:
-            if answer is not Ping.REJECT and self.postmaster() is None:
-                if len(launched) == LAUNCHES and not alive(launched[-1]):
+            gone = self.postmaster() is None and not (launched and alive(launched))
+            if gone and answer is not Ping.REJECT:
+                if launches == LAUNCHES:
                     raise self._problem("does not start")
-                if not launched or not alive(launched[-1]):
-                    launched.append(self._launch())
+                launched = self._launch()
+                launches += 1
             if time.monotonic() > deadline:
                 raise self._problem("does not answer")
             time.sleep(0.02)
-        return bool(launched)
+        return launches > 0
 
     def stop(self) -> None:
         """End all sessions, write everything out, and end."""
         if process := self.postmaster():
-            process.send_signal(signal.SIGINT)
-            if not _gone([process], within=STOPPING):
-                process.send_signal(signal.SIGQUIT)
-                _gone([process], within=5)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGINT)
+                if not _gone([process], within=STOPPING):
+                    process.send_signal(signal.SIGQUIT)
+                    _gone([process], within=5)
             if self.sockets != self.data:
                 with contextlib.suppress(OSError):
                     self.sockets.rmdir()
@@ -155,7 +158,7 @@ class Server:
             for path in (self.data, *self.data.rglob("*")):
                 self.account.own(path)
 
-    def _launch(self) -> psutil.Process:
+    def _launch(self) -> psutil.Process | None:
         self._clear()
         journal = self.folder / "postgres.log"
         if journal.exists() and journal.stat().st_size > LOG_LIMIT:
@@ -172,7 +175,9 @@ class Server:
                 cwd=self.data,
                 stderr=output,
             )
-        return psutil.Process(int(shell.stdout))
+        with contextlib.suppress(ValueError, psutil.NoSuchProcess):
+            return psutil.Process(int(shell.stdout))
+        return None
 
     def _run(
         self, *command: str, cwd: Path, stderr: IO[bytes] | int = subprocess.PIPE
