@@ -1,1 +1,1 @@
-"""Everything that touches LangGraph: the checkpointer, running a graph, understanding its pauses."""
+"""Everything that touches LangGraph: checkpoints, running graphs, understanding pauses."""

@@ -58,7 +58,7 @@ class Head:
 
 @dataclass(slots=True)
 class Tracked:
-    """A request as this run knows it. Only the run's own writes and people's decisions change it."""
+    """A request as this run knows it. Only its own writes and decisions change it."""
 
     request: Request
     delivering: bool = False

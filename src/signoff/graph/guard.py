@@ -72,7 +72,7 @@ def _json_schema(schema: Any) -> dict[str, Any] | None:
 
 
 def _guarded(value: Any, *, response_schema: Any = None) -> Any:
-    """The new body of `interrupt`. It runs with that module's globals, so it imports what it needs."""
+    """The new body of `interrupt`. It runs with that module's globals, hence the import."""
     from signoff.graph.guard import ask
 
     return ask(value, response_schema)

@@ -26,7 +26,7 @@ MAX_PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class RequestPage:
-    """Some requests of a list, where the next page begins (None at the end), and how many in all."""
+    """Some requests of a list, where the next page begins (None at the end), and their total."""
 
     items: list[Request]
     next_cursor: str | None
