@@ -72,8 +72,9 @@ def once(key: str, fn: Callable[..., Any]) -> Any:
 
     Under plain LangGraph the result is kept by LangGraph's task cache: over a resume of the same
     visit to the node, as long as the calls of `once()` in it come in the same order. Another visit,
-    in a loop, runs `fn` again, with the same idempotency key. And with `max_concurrency` in the
-    config, LangGraph counts a call as a task of its own beside its node.
+    in a loop, runs `fn` again, with the same idempotency key. And where the config limits
+    `max_concurrency`, leave room: LangGraph counts the effect as a task beside the node that waits
+    for it, and stalls when waiting nodes take up the limit.
 
     Args:
         key: Names the effect within its thread; 1 to 200 characters.
