@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -463,13 +466,32 @@ async def test_parallel_branches_get_each_their_own_answer():
     assert sorted(result["seen"]) == [("a", "approve"), ("b", "reject"), ("c", "approve")]
 
 
-def test_a_decision_kept_in_the_state_comes_back_as_one():
-    app = asking("Fine?", reply=Terms)
-    decided(app, {"action": "approve", "values": {"days": 3}, "at": "2026-01-31T09:30:00Z"})
-    [kept] = app.get_state(CONFIG).values["seen"]
-    assert isinstance(kept, Decision)
-    assert kept.values.days == 3
-    assert kept.at == datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+@pytest.mark.parametrize("strict", ["", "true"])
+def test_a_decision_kept_in_the_state_comes_back_as_one(strict):
+    program = """
+from typing import TypedDict
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
+from langgraph.types import Command
+from signoff import Decision, ask
+State = TypedDict("State", {"review": Decision})
+def review(state):
+    global given
+    given = ask("Fine?", reply={"type": "object"})
+    return {"review": given}
+builder = StateGraph(State)
+builder.add_node("review", review)
+builder.add_edge(START, "review")
+graph = builder.compile(checkpointer=InMemorySaver())
+config = {"configurable": {"thread_id": "1"}}
+graph.invoke({}, config)
+vote = {"by": "jane", "action": "approve", "values": {"a": {"b": 1}}, "at": "2026-01-31T09:30:00Z"}
+graph.invoke(Command(resume={**vote, "votes": [vote]}), config)
+kept = graph.get_state(config).values["review"]
+assert kept == given and kept.values.a.b == kept.votes[0].values.a.b == 1, kept
+"""
+    environment = {**os.environ, "LANGGRAPH_STRICT_MSGPACK": strict}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
 
 
 def test_a_decision_can_be_made_for_a_test():

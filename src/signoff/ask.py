@@ -78,7 +78,8 @@ class Decision:
     """What was decided about a question.
 
     A desk fills in all of it; under plain LangGraph it is what the resume says. Everything but the
-    action can be left out, so that a node can be tested with `Decision("approve")`.
+    action can be left out, so that a node can be tested with `Decision("approve")`. It can be kept
+    in the state of a graph; give the key there this type, so that LangGraph reads it back as one.
     """
 
     action: str
@@ -100,6 +101,7 @@ class Decision:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", Values(self.values))
+        object.__setattr__(self, "votes", tuple(self.votes))
 
     @property
     def approved(self) -> bool:
