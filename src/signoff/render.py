@@ -1,0 +1,130 @@
+"""Requests, threads and runs as the JSON that HTTP answers with and the command line prints.
+
+A request has Signoff's own shape; threads and runs have that of LangGraph's server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from signoff.domain.errors import InvalidInput, SignoffError
+from signoff.domain.request import Request
+from signoff.domain.run import Run, RunStatus
+from signoff.domain.thread import Thread
+from signoff.graph.catalog import assistant_id
+
+RUN_STATUS = {
+    RunStatus.QUEUED: "pending",
+    RunStatus.RUNNING: "running",
+    RunStatus.PAUSED: "success",
+    RunStatus.SUCCEEDED: "success",
+    RunStatus.FAILED: "error",
+    RunStatus.CANCELLED: "interrupted",
+}
+"""LangGraph's word for where a run stands. A pause is a success there: the thread has the rest."""
+
+
+def request_json(request: Request) -> dict[str, Any]:
+    """A request as the contract has it."""
+    return {
+        "id": request.id,
+        "thread_id": request.thread_id,
+        "run_id": request.run_id,
+        "graph": request.graph,
+        "node": request.node,
+        "interrupt_id": request.interrupt_id,
+        "checkpoint_id": request.checkpoint_id,
+        "state": request.state.value,
+        "kind": request.kind,
+        "topic": request.topic,
+        "title": request.title,
+        "payload": request.payload,
+        "actions": list(request.actions),
+        "policy": request.policy.fields,
+        "priority": request.policy.priority,
+        "digest": request.digest,
+        "votes": [vote.to_json() for vote in request.votes],
+        "outcome": None if request.outcome is None else request.outcome.to_json(),
+        "delivery": request.delivery.value,
+        "delivery_error": request.delivery_error,
+        "claimed_by": request.claimed_by,
+        "revises": request.revises,
+        "remark": request.remark,
+        "opened_at": _time(request.opened_at),
+        "deadline": _time(request.deadline),
+        "closed_at": _time(request.closed_at),
+        "delivered_at": _time(request.delivered_at),
+    }
+
+
+def thread_json(thread: Thread, waiting: Sequence[Request] = ()) -> dict[str, Any]:
+    """A thread as LangGraph's server has it; `waiting` are its pauses without an answer."""
+    return {
+        "thread_id": thread.id,
+        "created_at": _time(thread.created_at),
+        "updated_at": _time(thread.updated_at),
+        "state_updated_at": _time(thread.updated_at),
+        "metadata": thread.metadata,
+        "status": thread.status.value,
+        "config": {},
+        "values": thread.values,
+        "error": thread.error,
+        "interrupts": interrupts_json(waiting),
+    }
+
+
+def interrupts_json(waiting: Sequence[Request]) -> dict[str, list[dict[str, Any]]]:
+    """What a thread waits for, by the task that asks."""
+    interrupts: dict[str, list[dict[str, Any]]] = {}
+    for request in waiting:
+        interrupts.setdefault(request.pause.task_id, []).append(
+            {"id": request.interrupt_id, "value": request.payload}
+        )
+    return interrupts
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """A run as LangGraph's server has it."""
+    return {
+        "run_id": run.id,
+        "thread_id": run.thread_id,
+        "assistant_id": str(assistant_id(run.graph)),
+        "metadata": {
+            **run.metadata,
+            "graph_id": run.graph,
+            "assistant_id": str(assistant_id(run.graph)),
+            "created_by": run.by,
+        },
+        "status": RUN_STATUS[run.status],
+        "kwargs": {
+            "input": run.input,
+            "command": run.options.get("command"),
+            "config": run.config,
+            "context": run.context or {},
+            "stream_mode": run.options.get("stream_mode", ["values"]),
+            "interrupt_before": run.options.get("interrupt_before"),
+            "interrupt_after": run.options.get("interrupt_after"),
+            "durability": run.options.get("durability", "async"),
+        },
+        "multitask_strategy": run.options.get("multitask_strategy", "enqueue"),
+        "error": run.error,
+        "kind": run.kind.value,
+        "created_at": _time(run.created_at),
+        "updated_at": _time(run.updated_at),
+    }
+
+
+def error_json(error: SignoffError) -> dict[str, Any]:
+    """What went wrong: a stable code, a message for people, and where, as far as that is known."""
+    errors = error.errors if isinstance(error, InvalidInput) else ()
+    return {
+        "code": error.code,
+        "message": error.message,
+        "errors": [each.as_dict() for each in errors],
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
