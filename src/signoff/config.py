@@ -1,29 +1,41 @@
-"""Settings, read once: `signoff.toml` in the project's folder, and `SIGNOFF_*` above it."""
+"""Settings, read once: `signoff.toml` in the project's folder, and `SIGNOFF_*` above it.
+
+A project may also have a `langgraph.json`, for LangGraph's own tools. Its graphs, its folders and
+its variables are taken over.
+"""
 
 from __future__ import annotations
 
-import json
-import tomllib
+import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from signoff.domain.duration import parse
-from signoff.domain.errors import ConfigError
+from signoff.domain.errors import ConfigError, InvalidPolicy
+from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
-CONFIG_FILE = "signoff.toml"
-LANGGRAPH_FILE = "langgraph.json"
+PREFIX = "SIGNOFF_"
+"""What the names of Signoff's environment variables begin with."""
 
 
 def _duration(value: Any) -> timedelta:
-    return parse(value)
+    try:
+        return parse(value)
+    except InvalidPolicy as error:
+        raise ValueError(error.message) from error
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
@@ -36,7 +48,9 @@ class Settings(BaseSettings):
     environment each is `SIGNOFF_` and its name in capitals, and wins over the file.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SIGNOFF_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     database_url: str | None = Field(
         default=None,
@@ -48,6 +62,10 @@ class Settings(BaseSettings):
     graphs: dict[str, str] = Field(
         default_factory=dict,
         description="The graphs to serve: a name and `./file.py:variable` or `package:variable`.",
+    )
+    dependencies: tuple[str, ...] = Field(
+        default=(),
+        description="Folders that graphs import modules from. What is no folder is passed over.",
     )
     concurrency: int = Field(
         default=64, ge=1, le=1000, description="Threads that one worker works on at a time."
@@ -61,7 +79,7 @@ class Settings(BaseSettings):
     )
     shutdown_grace: Duration = Field(
         default=timedelta(seconds=10),
-        description="How long a worker that is told to stop lets its runs end.",
+        description="How long a process that is told to stop lets its runs and calls end.",
     )
     host: str = Field(default="127.0.0.1", description="The address that the server listens on.")
     port: int = Field(default=8124, ge=0, le=65535, description="Its port; 0 takes a free one.")
@@ -69,7 +87,13 @@ class Settings(BaseSettings):
         default=False,
         description="Let `serve` believe the header X-Signoff-Principal of whoever calls.",
     )
-    log_level: str = Field(default="info", description="debug, info, warning or error.")
+    by: str | None = Field(
+        default=None,
+        description="Who acts on the command line. None: the user of the operating system.",
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        Field(default="info", description="What is logged: debug, info, warning or error, and up.")
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -85,47 +109,51 @@ class Settings(BaseSettings):
 
 
 def load(project: Path, *, file: Path | None = None) -> Settings:
-    """The settings of the project in a folder; graphs come from `langgraph.json` as well.
+    """The settings of the project in a folder; `file` names another `signoff.toml` than its own.
+
+    Graphs and dependencies come from `langgraph.json` as well; a graph of the same name in
+    `signoff.toml` wins.
 
     Raises:
-        ConfigError: A file is not well formed, or a setting is unknown or has a wrong value.
+        ConfigError: A file is not well formed, or a setting is unknown or has a wrong value; it
+            says which, and in which line as far as that can be said.
     """
-    path = file or project / CONFIG_FILE
-    given = _read_toml(path) if path.exists() else {}
-    if file is not None and not path.exists():
-        raise ConfigError(f"there is no file {path}")
-    if unknown := sorted(given.keys() - Settings.model_fields.keys()):
-        raise ConfigError(f"{path}: no such setting: {', '.join(unknown)}")
-    given["graphs"] = {**_langgraph_json(project / LANGGRAPH_FILE), **given.get("graphs", {})}
+    if file is not None and not file.exists():
+        raise ConfigError(f"there is no file {file}")
+    toml = SignoffToml.read(file or project / CONFIG_FILE, known=Settings.model_fields.keys())
+    langgraph = LangGraphJson.read(project / LANGGRAPH_FILE)
+    given = {"dependencies": langgraph.dependencies, **toml.content}
+    if isinstance(graphs := given.get("graphs", {}), dict):
+        given["graphs"] = {**langgraph.graphs, **graphs}
     try:
         settings = Settings(**given)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
-        )
-        raise ConfigError(f"{path}: {wrong}") from error
+        raise ConfigError("; ".join(_explain(toml, each) for each in error.errors())) from error
+    except SettingsError as error:
+        raise ConfigError(f"{error}: write JSON in this environment variable") from error
     if not settings.data_dir.is_absolute():
         settings = settings.model_copy(update={"data_dir": project / settings.data_dir})
     return settings
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+def export_variables(project: Path) -> None:
+    """Put the variables of the project's `langgraph.json` into this process's environment.
+
+    They win over those that are set, as with LangGraph's own command line. Only a `SIGNOFF_*`
+    variable that is set stays.
+
+    Raises:
+        ConfigError: The file, or the one with variables that it names, is not well formed.
+    """
+    for name, value in LangGraphJson.read(project / LANGGRAPH_FILE).variables().items():
+        if not (name.startswith(PREFIX) and name in os.environ):
+            os.environ[name] = value
 
 
-def _langgraph_json(path: Path) -> dict[str, str]:
-    """The graphs of a `langgraph.json`; each is a path, or an object with a `path`."""
-    if not path.exists():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        graphs = data.get("graphs", {})
-        return {
-            name: spec["path"] if isinstance(spec, dict) else str(spec)
-            for name, spec in graphs.items()
-        }
-    except (ValueError, AttributeError, KeyError, OSError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+def _explain(toml: SignoffToml, error: Any) -> str:
+    place = [str(each) for each in error["loc"]]
+    message = error["msg"].removeprefix("Value error, ")
+    variable = f"{PREFIX}{place[0].upper()}"
+    if os.environ.get(variable):
+        return f"{variable}: {message}"
+    return f"{toml.where(place)}: {'.'.join(place)}: {message}"

@@ -26,6 +26,7 @@ from signoff.domain.thread import Thread
 from signoff.graph import catalog
 from signoff.graph.catalog import Catalog, GraphLike
 from signoff.graph.saver import SignoffSaver, utcnow
+from signoff.project import CONFIG_FILE
 from signoff.service import decide as deciding
 from signoff.service import read, wait
 from signoff.service.cancel import cancel_run
@@ -59,7 +60,7 @@ class Signoff:
         self,
         database_url: str | None = None,
         graphs: Mapping[str, GraphLike] | None = None,
-        config: str | os.PathLike[str] | Settings = configuration.CONFIG_FILE,
+        config: str | os.PathLike[str] | Settings = CONFIG_FILE,
         *,
         work: bool = True,
         now: Callable[[], datetime] = utcnow,
@@ -70,8 +71,10 @@ class Signoff:
         else:
             path = Path(config)
             self._project = path.resolve().parent
+            if graphs is None:
+                configuration.export_variables(self._project)
             self.settings = configuration.load(
-                self._project, file=path if path.name != configuration.CONFIG_FILE else None
+                self._project, file=path if path.name != CONFIG_FILE else None
             )
         self._database_url = database_url or self.settings.database_url
         self._graphs = graphs
@@ -92,9 +95,12 @@ class Signoff:
             self._notices = await stack.enter_async_context(Notices(database))
             graphs = self._graphs
             if graphs is None:
-                graphs = catalog.load(self._project, self.settings.graphs)
+                graphs = catalog.load(
+                    self._project, self.settings.graphs, self.settings.dependencies
+                )
             self._office = Office(
                 database=database,
+                group=self._group,
                 jobs=jobs,
                 catalog=Catalog(
                     graphs,

@@ -9,20 +9,14 @@ import orjson
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
 
-APPEND = """
-    INSERT INTO audit (thread_id, request_id, event, body, at)
-    VALUES (%(thread_id)s, %(request_id)s, %(event)s, %(body)s, %(at)s)
-"""
 
-
-def parameters(entry: AuditEntry) -> dict[str, Any]:
-    """What `APPEND` takes."""
-    body = orjson.dumps(entry.body(), option=orjson.OPT_SORT_KEYS).decode()
+def row(entry: AuditEntry) -> dict[str, Any]:
+    """An entry as a row of `signoff.db.group`."""
     return {
         "thread_id": entry.thread_id,
         "request_id": entry.request_id,
         "event": entry.event,
-        "body": body,
+        "body": orjson.dumps(entry.body(), option=orjson.OPT_SORT_KEYS).decode(),
         "at": entry.at,
     }
 
@@ -30,7 +24,13 @@ def parameters(entry: AuditEntry) -> dict[str, Any]:
 async def append(conn: Connection, *entries: AuditEntry) -> None:
     """Add entries, in this order, in the transaction of the change that they tell of."""
     if entries:
-        await conn.cursor().executemany(APPEND, [parameters(entry) for entry in entries])
+        await conn.cursor().executemany(
+            """
+            INSERT INTO audit (thread_id, request_id, event, body, at)
+            VALUES (%(thread_id)s, %(request_id)s, %(event)s, %(body)s, %(at)s)
+            """,
+            [row(entry) for entry in entries],
+        )
 
 
 async def of_request(conn: Connection, request_id: str) -> list[dict[str, Any]]:

@@ -1,45 +1,69 @@
 """Group commit: writes that arrive while a commit is under way go into the next one together.
 
-There is no timer: an idle committer writes at once, a busy one writes in larger groups. Writes of
-one thread keep their order. Each write is fenced by its thread's lease in the same transaction,
-and one that the database refuses takes no other down with it.
+There is no timer: an idle committer writes at once, a busy one writes in larger groups. A group is
+one statement, and so one round trip and one transaction, whatever the number of threads in it.
+Each thread's rows are written only if its lease still holds, and a row that the database refuses
+takes no other thread's rows down with it. Writes of one thread keep their order.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from binascii import b2a_base64
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+import orjson
 
 from signoff.db.pool import Connection, Database
 from signoff.domain.errors import LeaseLost
 from signoff.domain.thread import Lease
 
-Parameters = Sequence[Any] | Mapping[str, Any]
+Table = Literal[
+    "blobs",
+    "checkpoints",
+    "control_writes",
+    "task_writes",
+    "opened",
+    "delivered",
+    "audit",
+    "rested",
+]
 
 MAX_GROUP = 256
 """Writes in one transaction, so that one commit does not keep all others waiting."""
 
 
+class Rows(list[tuple[Table, Any, orjson.Fragment]]):
+    """Rows to write, in order: of which table, under which key, and as JSON."""
+
+    def add(self, table: Table, row: dict[str, Any], *, key: Any = None) -> None:
+        """One row; where a key is given, a later row with the same key takes its place.
+
+        Raises:
+            TypeError: A value of the row has no JSON form.
+        """
+        self.append((table, key, orjson.Fragment(orjson.dumps(row))))
+
+
 @dataclass(slots=True)
 class Write:
-    """Statements that commit together, under a lease. They run in the order they were added."""
+    """Rows of one thread that commit together, under its lease."""
 
     lease: Lease
-    statements: list[tuple[str, Parameters]] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows)
     afterwards: list[Callable[[Connection], Awaitable[None]]] = field(default_factory=list)
 
-    def add(self, statement: str, *rows: Parameters) -> None:
-        """One statement for each row."""
-        self.statements.extend((statement, row) for row in rows)
+    def add(self, table: Table, row: dict[str, Any], *, key: Any = None) -> None:
+        """One row more; see `Rows.add`."""
+        self.rows.add(table, row, key=key)
 
     def then(self, step: Callable[[Connection], Awaitable[None]]) -> None:
-        """Something to do after the statements, in their transaction, that reads as it goes.
+        """Something to do after the rows, in their transaction, that reads as it goes.
 
-        It keeps a whole group waiting, so it is for what is rare. It may be called again, on
+        Such a write commits by itself, so this is for what is rare. It may be called again, on
         another connection, if the transaction was rolled back.
         """
         self.afterwards.append(step)
@@ -50,35 +74,36 @@ class GroupCommit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[Write, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[Write, asyncio.Future[bool]]] = []
         self._drain: asyncio.Task[None] | None = None
 
-    async def commit(self, write: Write) -> None:
-        """Return once `write` is durable.
+    async def commit(self, write: Write) -> bool:
+        """Return once `write` is durable: whether its thread is at rest by it.
 
         Raises:
             LeaseLost: Somebody else holds the thread by now; nothing was written.
         """
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, done))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._commit_all(), context=Context())
         # A caller that is cancelled must not take the group down with it.
-        await asyncio.shield(done)
+        return await asyncio.shield(done)
 
     async def _commit_all(self) -> None:
         await asyncio.sleep(0)  # let what is ready in this turn of the loop come along
         while self._waiting:
-            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+            size = _next_group(self._waiting)
+            group, self._waiting = self._waiting[:size], self._waiting[size:]
             try:
                 await self._commit_group(group)
             except BaseException as error:
                 _fail(group, error)
                 raise
 
-    async def _commit_group(self, group: list[tuple[Write, asyncio.Future[None]]]) -> None:
+    async def _commit_group(self, group: list[tuple[Write, asyncio.Future[bool]]]) -> None:
         try:
-            stale = await self._write([write for write, _ in group])
+            held, rested = await self._write([write for write, _ in group])
         except Exception as error:
             if len(group) == 1:
                 _fail(group, error)
@@ -86,73 +111,174 @@ class GroupCommit:
             for one in group:
                 await self._commit_group([one])
             return
-        if stale:
-            _fail([one for one in group if one[0].lease in stale], None)
-            if rest := [one for one in group if one[0].lease not in stale]:
-                await self._commit_group(rest)
-            return
-        for _, done in group:
-            if not done.done():
-                done.set_result(None)
+        for write, done in group:
+            if done.done():
+                continue
+            if write.lease in held:
+                done.set_result(write.lease.thread_id in rested)
+            else:
+                _fail([(write, done)], LeaseLost(write.lease.thread_id))
 
-    async def _write(self, writes: list[Write]) -> set[Lease]:
-        """Commit `writes`, or nothing if one of their leases is lost; the leases that are."""
-        leases = {write.lease for write in writes}
-        try:
-            async with self._database.transaction() as conn:
-                held = await _fence(conn, leases)
-                for statement, rows in _by_statement(writes):
-                    await conn.cursor(binary=True).executemany(statement, rows)
-                stale = leases - {Lease(row["id"], row["epoch"]) async for row in held}
-                if stale:
-                    raise _Stale(stale)
-                for write in writes:
-                    for step in write.afterwards:
-                        await step(conn)
-        except _Stale as error:
-            return error.leases
-        return set()
+    async def _write(self, writes: list[Write]) -> tuple[set[Lease], set[str]]:
+        """Commit what is still under its lease; the leases that hold, and the threads at rest."""
+        if not writes[0].afterwards:
+            async with self._database.connection() as conn:
+                return await execute(conn, writes)
+        async with self._database.transaction() as conn:
+            held, rested = await execute(conn, writes)
+            if held:
+                for step in writes[0].afterwards:
+                    await step(conn)
+            return held, rested
 
 
-class _Stale(Exception):
-    def __init__(self, leases: set[Lease]) -> None:
-        self.leases = leases
+def base64(data: bytes | None) -> str | None:
+    """Bytes as they go into a row."""
+    return None if data is None else b2a_base64(data, newline=False).decode()
 
 
-async def _fence(conn: Connection, leases: set[Lease]) -> Any:
-    """Lock out whoever would take these threads, until the commit; the leases that still hold."""
-    return await conn.execute(
-        """
-        SELECT threads.id, threads.epoch FROM threads
-          JOIN unnest(%s::text[], %s::bigint[]) AS held (id, epoch)
-            ON threads.id = held.id AND threads.epoch = held.epoch
-           FOR SHARE OF threads
-        """,
-        ([lease.thread_id for lease in leases], [lease.epoch for lease in leases]),
+def _next_group(waiting: list[tuple[Write, asyncio.Future[bool]]]) -> int:
+    """How many of the waiting writes go together.
+
+    One with steps of its own goes alone; so do writes of one thread under different leases.
+    """
+    leases: dict[str, Lease] = {}
+    for size, (write, _) in enumerate(waiting[:MAX_GROUP]):
+        if write.afterwards:
+            return max(size, 1)
+        if leases.setdefault(write.lease.thread_id, write.lease) != write.lease:
+            return size
+    return min(len(waiting), MAX_GROUP)
+
+
+def _document(writes: list[Write]) -> bytes:
+    tables: dict[str, dict[Any, orjson.Fragment]] = {}
+    for write in writes:
+        for table, key, row in write.rows:
+            rows = tables.setdefault(table, {})
+            rows[len(rows) if key is None else key] = row
+    leases = {write.lease.thread_id: write.lease.epoch for write in writes}
+    return orjson.dumps(
+        {
+            "leases": [{"id": id_, "epoch": epoch} for id_, epoch in leases.items()],
+            **{table: list(rows.values()) for table, rows in tables.items()},
+        }
     )
 
 
-def _by_statement(writes: list[Write]) -> list[tuple[str, list[Parameters]]]:
-    """The statements of all writes, the same ones together, in waves that keep each thread's order.
-
-    The n-th kind of statement of every thread goes out in wave n.
-    """
-    waves: list[dict[str, list[Parameters]]] = []
-    reached: dict[Lease, tuple[int, str | None]] = {}
-    for write in writes:
-        wave, last = reached.get(write.lease, (-1, None))
-        for statement, row in write.statements:
-            if statement != last:
-                wave, last = wave + 1, statement
-            if wave == len(waves):
-                waves.append(defaultdict(list))
-            waves[wave][statement].append(row)
-        reached[write.lease] = wave, last
-    return [pair for wave in waves for pair in wave.items()]
+async def execute(conn: Connection, writes: list[Write]) -> tuple[set[Lease], set[str]]:
+    """Write the rows of threads whose leases hold; those leases, and the threads at rest by it."""
+    cursor = await conn.execute(COMMIT, (_document(writes).decode(),))
+    held: set[Lease] = set()
+    rested: set[str] = set()
+    for row in await cursor.fetchall():
+        held.add(Lease(row["id"], row["epoch"]))
+        if row["rested"]:
+            rested.add(row["id"])
+    return held, rested
 
 
-def _fail(group: list[tuple[Write, asyncio.Future[None]]], error: BaseException | None) -> None:
-    for write, done in group:
+def _fail(group: list[tuple[Write, asyncio.Future[bool]]], error: BaseException) -> None:
+    for _, done in group:
         if not done.done():
-            done.set_exception(error or LeaseLost(write.lease.thread_id))
+            done.set_exception(error)
             done.exception()  # seen: a caller may be gone by now
+
+
+COMMIT = """
+WITH given AS MATERIALIZED (
+    SELECT %s::jsonb AS it
+), held AS MATERIALIZED (
+    -- Lock out whoever would take these threads, until the commit.
+    SELECT threads.id, threads.epoch FROM threads
+      JOIN jsonb_to_recordset((SELECT it -> 'leases' FROM given)) AS lease (id text, epoch bigint)
+        ON threads.id = lease.id AND threads.epoch = lease.epoch
+       FOR SHARE OF threads
+), blobs AS (
+    INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+    SELECT thread_id, checkpoint_ns, channel, version, type, decode(blob, 'base64')
+      FROM jsonb_to_recordset((SELECT it -> 'blobs' FROM given)) AS row (
+        thread_id text, checkpoint_ns text, channel text, version text, type text, blob text)
+      JOIN held ON held.id = thread_id
+    ON CONFLICT DO NOTHING
+), checkpoints AS (
+    INSERT INTO checkpoints (
+        thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+    SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata
+      FROM jsonb_to_recordset((SELECT it -> 'checkpoints' FROM given)) AS row (
+        thread_id text, checkpoint_ns text, checkpoint_id text, parent_checkpoint_id text,
+        checkpoint jsonb, metadata jsonb)
+      JOIN held ON held.id = thread_id
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+    DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
+), control_writes AS (
+    INSERT INTO checkpoint_writes (
+        thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    SELECT thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type,
+           decode(blob, 'base64')
+      FROM jsonb_to_recordset((SELECT it -> 'control_writes' FROM given)) AS row (
+        thread_id text, checkpoint_ns text, checkpoint_id text, task_id text, task_path text,
+        idx int, channel text, type text, blob text)
+      JOIN held ON held.id = thread_id
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
+    DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob
+), task_writes AS (
+    INSERT INTO checkpoint_writes (
+        thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
+    SELECT thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type,
+           decode(blob, 'base64')
+      FROM jsonb_to_recordset((SELECT it -> 'task_writes' FROM given)) AS row (
+        thread_id text, checkpoint_ns text, checkpoint_id text, task_id text, task_path text,
+        idx int, channel text, type text, blob text)
+      JOIN held ON held.id = thread_id
+    ON CONFLICT DO NOTHING
+), opened AS (
+    -- The same pause reported twice (a subgraph's, a re-executed sibling's) is one request.
+    INSERT INTO requests (
+        id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id,
+        position, kind, topic, title, payload, response_schema, actions, policy, priority, digest,
+        revises, remark, opened_at)
+    SELECT row.id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns,
+           checkpoint_id, position, kind, topic, title, payload, response_schema, actions, policy,
+           priority, digest, revises, remark, opened_at
+      FROM jsonb_to_recordset((SELECT it -> 'opened' FROM given)) AS row (
+        id uuid, thread_id text, run_id uuid, graph text, node text, interrupt_id text,
+        task_id text, checkpoint_ns text, checkpoint_id text, position int, kind text, topic text,
+        title text, payload jsonb, response_schema jsonb, actions jsonb, policy jsonb,
+        priority smallint, digest text, revises uuid, remark text, opened_at timestamptz)
+      JOIN held ON held.id = thread_id
+    ON CONFLICT (thread_id, interrupt_id) DO NOTHING
+), delivered AS (
+    -- The node has taken the answer, in the transaction that keeps what it made of it.
+    UPDATE requests SET delivery = 'delivered', delivery_error = NULL, delivered_at = row.at
+      FROM jsonb_to_recordset((SELECT it -> 'delivered' FROM given)) AS row (
+        id uuid, thread_id text, at timestamptz)
+      JOIN held ON held.id = row.thread_id
+     WHERE requests.id = row.id AND delivery IN ('pending', 'failed')
+), audited AS (
+    INSERT INTO audit (thread_id, request_id, event, body, at)
+    SELECT thread_id, request_id, event, body, at
+      FROM ROWS FROM (jsonb_to_recordset((SELECT it -> 'audit' FROM given)) AS (
+        thread_id text, request_id uuid, event text, body text, at timestamptz)
+      ) WITH ORDINALITY AS row (thread_id, request_id, event, body, at, number)
+      JOIN held ON held.id = thread_id
+     ORDER BY number
+), rested AS (
+    -- Only if no work has come since it was looked for: then the caller has to look again.
+    UPDATE threads
+       SET status = row.status, state_values = coalesce(row.values, state_values), error = NULL,
+           ready_at = NULL, leased_by = NULL, updated_at = row.at
+      FROM jsonb_to_recordset((SELECT it -> 'rested' FROM given)) AS row (
+        thread_id text, work bigint, status text, "values" jsonb, run_id uuid, run_status text,
+        at timestamptz)
+      JOIN held ON held.id = row.thread_id
+     WHERE threads.id = row.thread_id AND threads.work = row.work
+    RETURNING threads.id, row.run_id, row.run_status, row.at
+), ended AS (
+    UPDATE runs SET status = rested.run_status, updated_at = rested.at
+      FROM rested WHERE runs.id = rested.run_id AND runs.status = 'running'
+)
+SELECT held.id, held.epoch, rested.id IS NOT NULL AS rested,
+       CASE WHEN rested.id IS NOT NULL THEN pg_notify('signoff', 'thread ' || rested.id) END
+  FROM held LEFT JOIN rested ON rested.id = held.id
+"""

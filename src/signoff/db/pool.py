@@ -60,8 +60,8 @@ def conninfo(url: str, instance: str) -> str:
 class Database:
     """A pool of connections in autocommit; `transaction` is the one way to group statements.
 
-    Statements of a transaction are pipelined: they go out together and wait for the server only
-    where a result is read, and at the commit. `instance` is this process's name in the database.
+    `instance` is this process's name in the database. Statements are not pipelined: on a local
+    socket psycopg's pipeline costs five times the processor time of plain statements.
     """
 
     def __init__(self, url: str, *, max_connections: int = 12) -> None:
@@ -97,11 +97,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside one transaction, committed at the end and rolled back on an error."""
-        async with (
-            self.pool.connection() as conn,
-            conn.pipeline(),
-            conn.transaction(),
-        ):
+        async with self.pool.connection() as conn, conn.transaction():
             yield conn
 
     async def connect(self) -> Connection:

@@ -17,53 +17,13 @@ from signoff.domain.request import Delivery, Pause, Question, Request, RequestSt
 COLUMNS = (
     "id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id, "
     "position, kind, topic, title, payload, response_schema, actions, policy, digest, state, "
-    "outcome, delivery, delivery_error, revises, remark, claimed_by, deadline, opened_at, "
+    "outcome, delivery, delivery_error, voided, revises, remark, claimed_by, deadline, opened_at, "
     "closed_at, delivered_at"
 )
 
-OPEN = """
-    INSERT INTO requests (
-        id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id,
-        position, kind, topic, title, payload, response_schema, actions, policy, priority, digest,
-        revises, remark, opened_at
-    ) VALUES (
-        %(id)s, %(thread_id)s, %(run_id)s, %(graph)s, %(node)s, %(interrupt_id)s, %(task_id)s,
-        %(checkpoint_ns)s, %(checkpoint_id)s, %(position)s, %(kind)s, %(topic)s, %(title)s,
-        %(payload)s, %(response_schema)s, %(actions)s, %(policy)s, %(priority)s, %(digest)s,
-        %(revises)s, %(remark)s, %(opened_at)s
-    )
-    ON CONFLICT (thread_id, interrupt_id) DO NOTHING RETURNING id
-"""
-"""Open a request; the same pause reported twice (a subgraph's, a re-executed sibling's) is one."""
 
-REVISE = """
-    UPDATE requests
-       SET kind = %(kind)s, topic = %(topic)s, title = %(title)s, payload = %(payload)s,
-           response_schema = %(response_schema)s, actions = %(actions)s, digest = %(digest)s,
-           remark = %(remark)s
-     WHERE thread_id = %(thread_id)s AND interrupt_id = %(interrupt_id)s AND state = 'open'
-"""
-"""Show what the node asks now, where it asks something else than it did; the votes are void."""
-
-DELIVER = """
-    UPDATE requests SET delivery = 'delivered', delivery_error = NULL, delivered_at = %(at)s
-     WHERE id = %(id)s AND delivery IN ('pending', 'failed')
-"""
-"""The node has taken the answer, in the transaction that keeps what it made of it."""
-
-
-VOID_VOTES = "DELETE FROM votes WHERE request_id = %(id)s"
-"""Forget the votes on a question that has changed."""
-
-PUT_ASIDE = """
-    UPDATE requests SET delivery = 'none', delivery_error = NULL, voided = true, remark = %(remark)s
-     WHERE id = %(id)s AND delivery IN ('pending', 'failed')
-"""
-"""Never use an outcome: the node asks something else by now."""
-
-
-def parameters(request: Request) -> dict[str, Any]:
-    """What `OPEN` and `REVISE` take."""
+def row(request: Request) -> dict[str, Any]:
+    """A request to be opened, as a row of `signoff.db.group`."""
     pause, question = request.pause, request.question
     return {
         "id": request.id,
@@ -79,10 +39,10 @@ def parameters(request: Request) -> dict[str, Any]:
         "kind": question.kind,
         "topic": question.topic,
         "title": question.title,
-        "payload": Json(question.payload),
-        "response_schema": Json(question.response_schema) if question.response_schema else None,
-        "actions": Json(question.actions),
-        "policy": Json(question.policy.fields),
+        "payload": question.payload,
+        "response_schema": question.response_schema,
+        "actions": question.actions,
+        "policy": question.policy.fields,
         "priority": rank(question.policy.priority),
         "digest": question.digest,
         "revises": request.revises,
@@ -125,6 +85,7 @@ def _request(row: dict[str, Any], votes: Sequence[Vote] = ()) -> Request:
         outcome=Outcome.from_json(row["outcome"]) if row["outcome"] else None,
         delivery=Delivery(row["delivery"]),
         delivery_error=row["delivery_error"],
+        voided=row["voided"],
         revises=_text(row["revises"]),
         remark=row["remark"],
         claimed_by=row["claimed_by"],
@@ -224,10 +185,52 @@ async def answers(conn: Connection, thread_id: str) -> list[Answered]:
     return [Answered(**row) async for row in cursor]
 
 
-async def open(conn: Connection, request: Request) -> bool:
-    """Open a request; False, and nothing changed, if its pause has one already."""
-    cursor = await conn.execute(OPEN, parameters(request))
+async def revise(conn: Connection, request: Request) -> bool:
+    """Show what the node asks now, where it asks something else than it did; the votes are void."""
+    question = request.question
+    await conn.execute("DELETE FROM votes WHERE request_id = %s", (request.id,))
+    cursor = await conn.execute(
+        """
+        UPDATE requests
+           SET kind = %s, topic = %s, title = %s, payload = %s, response_schema = %s,
+               actions = %s, digest = %s, remark = %s
+         WHERE id = %s AND state = 'open'
+        RETURNING id
+        """,
+        (
+            question.kind,
+            question.topic,
+            question.title,
+            Json(question.payload),
+            Json(question.response_schema) if question.response_schema else None,
+            Json(question.actions),
+            question.digest,
+            request.remark,
+            request.id,
+        ),
+    )
     return await won(cursor)
+
+
+async def put_aside(conn: Connection, request_id: str, remark: str) -> None:
+    """Never use an outcome: the node asks something else by now."""
+    await conn.execute(
+        """
+        UPDATE requests
+           SET delivery = 'none', delivery_error = NULL, voided = true, remark = %s
+         WHERE id = %s AND delivery IN ('pending', 'failed')
+        """,
+        (remark, request_id),
+    )
+
+
+async def opened_for(conn: Connection, thread_id: str, interrupt_ids: Sequence[str]) -> set[str]:
+    """Which of these pauses have a request, open or closed."""
+    cursor = await conn.execute(
+        "SELECT interrupt_id FROM requests WHERE thread_id = %s AND interrupt_id = ANY(%s)",
+        (thread_id, list(interrupt_ids)),
+    )
+    return {row["interrupt_id"] async for row in cursor}
 
 
 async def deliver_task(

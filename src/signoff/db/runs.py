@@ -5,8 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from signoff.db import audit
 from signoff.db.pool import Connection, Json, won
+from signoff.domain.audit import AuditEntry
+from signoff.domain.errors import LeaseLost
 from signoff.domain.run import Run, RunKind, RunStatus
+from signoff.domain.thread import Lease
 
 _COLUMNS = (
     "id, thread_id, graph, kind, status, by, input, config, context, metadata, options, "
@@ -88,20 +92,92 @@ async def queued_resume(conn: Connection, thread_id: str) -> Run | None:
     return _run(row) if row else None
 
 
-async def begin_next(conn: Connection, thread_id: str, at: datetime) -> Run | None:
-    """Begin the run to execute next: one that a dead worker left, or else the oldest queued."""
+async def begin_next(conn: Connection, lease: Lease, at: datetime) -> tuple[int, Run | None]:
+    """Begin the run to execute next: one that a dead worker left, or else the oldest queued.
+
+    Also how often the thread was given work when this was looked for: one statement, so that no
+    work can come in between.
+
+    Raises:
+        LeaseLost: Somebody else holds the thread by now.
+    """
     cursor = await conn.execute(
         f"""
-        UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = %s
-         WHERE id = (
-            SELECT id FROM runs WHERE thread_id = %s AND status IN ('queued', 'running')
-             ORDER BY status DESC, created_at, id LIMIT 1)
-        RETURNING {_COLUMNS}
+        WITH thread AS (
+            SELECT work FROM threads WHERE id = %(thread_id)s AND epoch = %(epoch)s
+        ), run AS (
+            UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = %(at)s
+             WHERE status IN ('queued', 'running') AND id = (
+                SELECT id FROM runs
+                 WHERE thread_id = %(thread_id)s AND status IN ('queued', 'running')
+                   AND EXISTS (SELECT 1 FROM thread)
+                 ORDER BY status DESC, created_at, id LIMIT 1)
+            RETURNING {_COLUMNS}
+        )
+        SELECT thread.work, run.* FROM thread LEFT JOIN run ON true
         """,
-        (at, thread_id),
+        {"thread_id": lease.thread_id, "epoch": lease.epoch, "at": at},
     )
     row = await cursor.fetchone()
-    return _run(row) if row else None
+    if row is None:
+        raise LeaseLost(lease.thread_id)
+    work = row.pop("work")
+    return work, _run(row) if row["id"] is not None else None
+
+
+async def begin_on_new_thread(
+    conn: Connection, run: Run, *, metadata: dict[str, Any], worker: int | None, entry: AuditEntry
+) -> Lease | None:
+    """Make a busy thread with its first run; None, and nothing changed, if the thread exists.
+
+    With a `worker`, it is given the lease, and `run` is under way.
+    """
+    record = audit.row(entry)
+    cursor = await conn.execute(
+        """
+        WITH thread AS (
+            INSERT INTO threads (
+                id, graph, status, metadata, epoch, leased_by, work, ready_at, created_at,
+                updated_at)
+            VALUES (%(thread_id)s, %(graph)s, 'busy', %(thread_metadata)s, 1, %(worker)s, 1, now(),
+                %(created_at)s, %(created_at)s)
+            ON CONFLICT (id) DO NOTHING RETURNING id, epoch
+        ), run AS (
+            INSERT INTO runs (
+                id, thread_id, graph, kind, status, by, input, config, context, metadata, options,
+                attempt, created_at, updated_at)
+            SELECT %(id)s, id, %(graph)s, %(kind)s, %(status)s, %(by)s, %(input)s, %(config)s,
+                   %(context)s, %(metadata)s, %(options)s, %(attempt)s, %(created_at)s,
+                   %(created_at)s
+              FROM thread
+        ), entry AS (
+            INSERT INTO audit (thread_id, event, body, at)
+            SELECT id, %(event)s, %(body)s, %(created_at)s FROM thread
+        )
+        SELECT epoch FROM thread
+        """,
+        {
+            "id": run.id,
+            "thread_id": run.thread_id,
+            "graph": run.graph,
+            "kind": run.kind.value,
+            "status": run.status.value,
+            "by": run.by,
+            "input": Json(run.input),
+            "config": Json(run.config),
+            "context": None if run.context is None else Json(run.context),
+            "metadata": Json(run.metadata),
+            "options": Json(run.options),
+            "attempt": run.attempt,
+            "created_at": run.created_at,
+            "thread_metadata": Json(metadata),
+            "worker": worker,
+            "event": record["event"],
+            "body": record["body"],
+        },
+    )
+    row = await cursor.fetchone()
+    return Lease(run.thread_id, row["epoch"]) if row else None
 
 
 async def end(

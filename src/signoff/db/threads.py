@@ -45,6 +45,7 @@ class Locked:
     graph: str | None
     busy: bool
     leased: bool
+    epoch: int
 
 
 async def insert(
@@ -85,7 +86,8 @@ async def locked(cursor: Cursor) -> Locked | None:
 
 
 _LOCK = """
-    SELECT id, graph, ready_at IS NOT NULL AS busy, leased_by IS NOT NULL AS leased FROM threads
+    SELECT id, graph, ready_at IS NOT NULL AS busy, leased_by IS NOT NULL AS leased, epoch
+      FROM threads
 """
 _FOR = "FOR NO KEY UPDATE"
 
@@ -113,7 +115,7 @@ async def make_ready(
     cursor = await conn.execute(
         """
         UPDATE threads
-           SET status = 'busy', ready_at = now(), error = NULL, graph = %(graph)s,
+           SET status = 'busy', ready_at = now(), work = work + 1, error = NULL, graph = %(graph)s,
                metadata = metadata || %(metadata)s,
                leased_by = %(worker)s, epoch = epoch + (%(worker)s::bigint IS NOT NULL)::int,
                updated_at = %(at)s
@@ -133,6 +135,11 @@ async def make_ready(
     return Lease(thread_id, row["epoch"])
 
 
+async def add_work(conn: Connection, thread_id: str) -> None:
+    """Have the holder of a busy, locked thread look again before it gives the thread back."""
+    await conn.execute("UPDATE threads SET work = work + 1 WHERE id = %s", (thread_id,))
+
+
 async def lease(conn: Connection, thread_id: str, worker: int) -> Lease | None:
     """Take a busy thread that nobody alive holds; None if there is nothing to take."""
     cursor = await conn.execute(
@@ -149,18 +156,20 @@ async def lease(conn: Connection, thread_id: str, worker: int) -> Lease | None:
     return Lease(thread_id, row["epoch"]) if row else None
 
 
-async def hold(conn: Connection, lease: Lease) -> None:
-    """Lock a thread for the holder of its lease.
+async def hold(conn: Connection, lease: Lease) -> int:
+    """Lock a thread for the holder of its lease; how often it was given work so far.
 
     Raises:
         LeaseLost: Somebody else holds the thread by now.
     """
     cursor = await conn.execute(
-        "SELECT 1 AS held FROM threads WHERE id = %s AND epoch = %s FOR NO KEY UPDATE",
+        "SELECT work FROM threads WHERE id = %s AND epoch = %s FOR NO KEY UPDATE",
         (lease.thread_id, lease.epoch),
     )
-    if await cursor.fetchone() is None:
+    row = await cursor.fetchone()
+    if row is None:
         raise LeaseLost(lease.thread_id)
+    return int(row["work"])
 
 
 async def record(
@@ -182,16 +191,34 @@ async def record(
     )
 
 
-async def release(conn: Connection, lease: Lease, *, status: ThreadStatus, at: datetime) -> None:
-    """Give a thread back on which nothing is left to do."""
-    await conn.execute(
+async def release(
+    conn: Connection, lease: Lease, *, work: int, status: ThreadStatus | None, at: datetime
+) -> bool:
+    """Give a thread back on which nothing is left to do; False if it was given work meanwhile.
+
+    A status of None is found out: whether the thread waits for an answer.
+    """
+    cursor = await conn.execute(
         """
         UPDATE threads
-           SET status = %s, ready_at = NULL, leased_by = NULL, updated_at = %s
-         WHERE id = %s AND epoch = %s
+           SET ready_at = NULL, leased_by = NULL, updated_at = %(at)s,
+               status = coalesce(%(status)s, CASE
+                    WHEN error IS NOT NULL THEN 'error'
+                    WHEN EXISTS (SELECT 1 FROM requests
+                                  WHERE thread_id = threads.id AND state = 'open')
+                    THEN 'interrupted' ELSE 'idle' END)
+         WHERE id = %(id)s AND epoch = %(epoch)s AND work = %(work)s
+        RETURNING pg_notify('signoff', 'thread ' || id)
         """,
-        (status.value, at, lease.thread_id, lease.epoch),
+        {
+            "id": lease.thread_id,
+            "epoch": lease.epoch,
+            "work": work,
+            "status": None if status is None else status.value,
+            "at": at,
+        },
     )
+    return await won(cursor)
 
 
 async def rest(conn: Connection, thread_id: str, *, at: datetime) -> None:

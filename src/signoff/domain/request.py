@@ -68,7 +68,11 @@ class Pause:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One question to people; unique per (thread, interrupt)."""
+    """One question to people; unique per (thread, interrupt).
+
+    `voided` says that its outcome is never to be used (again); `revises` names the request that
+    this one stands for, since its question changed, and `remark` says so in words.
+    """
 
     id: str
     pause: Pause
@@ -80,6 +84,7 @@ class Request:
     outcome: Outcome | None = None
     delivery: Delivery = Delivery.NONE
     delivery_error: str | None = None
+    voided: bool = False
     revises: str | None = None
     remark: str | None = None
     claimed_by: str | None = None

@@ -6,11 +6,12 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn, TypedDict
 from uuid import UUID, uuid5
 
 from langgraph.graph import StateGraph
@@ -96,16 +97,39 @@ def compile_graph(name: str, graph: GraphLike, saver: SignoffSaver) -> Pregel[An
     )
 
 
-def load(project: Path, specs: Mapping[str, str]) -> dict[str, GraphLike]:
+def load(
+    project: Path, specs: Mapping[str, str], dependencies: Sequence[str] = ()
+) -> dict[str, GraphLike]:
     """The graphs that ``{name: "./file.py:variable"}`` or ``"package.module:variable"`` name.
 
     `project` is the folder that files are relative to. It and each file's own folder are put on
-    the import path, as LangGraph's command line does.
+    the import path, and so are those `dependencies` that are folders, as LangGraph's command line
+    does.
 
     Raises:
         ConfigError: A spec, its file or its variable is wrong, or the file raises on import.
     """
+    for dependency in dependencies:
+        folder = (project / dependency).resolve()
+        if folder.is_dir() and str(folder) not in sys.path:
+            sys.path.append(str(folder))
     return {name: _load(project, name, spec) for name, spec in specs.items()}
+
+
+def elsewhere(names: Iterable[str]) -> dict[str, GraphLike]:
+    """Stand-ins for graphs that other processes execute: enough to start runs of them by name."""
+    return dict.fromkeys(names, _stand_in)
+
+
+class _Nothing(TypedDict):
+    """The state of a graph that is never executed."""
+
+
+def _stand_in() -> GraphLike:
+    def executed_elsewhere(state: _Nothing) -> NoReturn:
+        raise ConfigError("this process does not execute graphs")
+
+    return StateGraph(_Nothing).add_node(executed_elsewhere).set_entry_point("executed_elsewhere")
 
 
 def _load(project: Path, name: str, spec: str) -> GraphLike:
@@ -123,11 +147,25 @@ def _load(project: Path, name: str, spec: str) -> GraphLike:
     except Exception as error:
         raise ConfigError(
             f"graph {name!r}: importing {target} raised {type(error).__name__}: {error}"
+            f"{_line(project, error)}"
         ) from error
     try:
         return getattr(module, variable)
     except AttributeError as error:
         raise ConfigError(f"graph {name!r}: {target} has no {variable!r}") from error
+
+
+def _line(project: Path, error: Exception) -> str:
+    """Where in the project's own code an exception came from; a syntax error says so by itself."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(project.resolve())
+    ]
+    if not own or isinstance(error, SyntaxError):
+        return ""
+    file = Path(own[-1].filename).relative_to(project.resolve())
+    return f" ({file}, line {own[-1].lineno})"
 
 
 def _from_file(project: Path, file: Path) -> ModuleType:

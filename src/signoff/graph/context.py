@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from langgraph.checkpoint.base import CheckpointTuple
@@ -168,7 +169,11 @@ class RunContext:
                 and request.pause.position not in passed_over
             ):
                 self.delivered.add(request.id)
-                write.add(requests.DELIVER, {"id": request.id, "at": self.now()})
+                at = self.now()
+                write.add(
+                    "delivered",
+                    {"id": request.id, "thread_id": self.lease.thread_id, "at": at},
+                )
                 self._audit(write, "request.delivered", request.id)
 
     def _leave_task(self, write: Write, task_id: str) -> None:
@@ -200,7 +205,7 @@ class RunContext:
                 remark=CHANGED if revises else None,
             )
             self._known[interrupt.id] = Tracked(request)
-            write.add(requests.OPEN, requests.parameters(request))
+            write.add("opened", requests.row(request))
             self._audit(
                 write,
                 "request.opened",
@@ -213,17 +218,13 @@ class RunContext:
         elif tracked.request.state is RequestState.OPEN and (
             tracked.request.question.digest != question.digest
         ):
-            before = tracked.request
-            tracked.request = Request(
-                id=before.id,
-                pause=before.pause,
-                question=question,
-                opened_at=before.opened_at,
-                remark=REVISED,
-            )
-            write.add(requests.REVISE, requests.parameters(tracked.request))
-            write.add(requests.VOID_VOTES, {"id": before.id})
-            self._audit(write, "request.revised", before.id, digest=question.digest)
+            tracked.request = replace(tracked.request, question=question, remark=REVISED, votes=())
+            write.then(partial(self._revise, tracked.request))
+
+    async def _revise(self, request: Request, conn: Connection) -> None:
+        if await requests.revise(conn, request):
+            data = {"digest": request.question.digest}
+            await audit.append(conn, self._entry("request.revised", request.id, data))
 
     def _passed_over(self, write: Write, task_id: str) -> str | None:
         """Put aside the outcomes that the guard did not let through; the last of their requests."""
@@ -234,15 +235,18 @@ class RunContext:
                 last = request.id
                 if tracked.delivering:
                     tracked.delivering = False
-                    write.add(requests.PUT_ASIDE, {"id": request.id, "remark": CHANGED})
-                    self._audit(write, "request.outcome_not_used", request.id)
+                    write.then(partial(self._put_aside, request.id))
         return last
+
+    async def _put_aside(self, request_id: str, conn: Connection) -> None:
+        await requests.put_aside(conn, request_id, CHANGED)
+        await audit.append(conn, self._entry("request.outcome_not_used", request_id, {}))
 
     def _of_task(self, task_id: str) -> list[Tracked]:
         return [t for t in self._known.values() if t.request.pause.task_id == task_id]
 
     def _audit(self, write: Write, event: str, request_id: str, **data: Any) -> None:
-        write.add(audit.APPEND, audit.parameters(self._entry(event, request_id, data)))
+        write.add("audit", audit.row(self._entry(event, request_id, data)))
 
     def _entry(self, event: str, request_id: str, data: dict[str, Any]) -> AuditEntry:
         return AuditEntry(

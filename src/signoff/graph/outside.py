@@ -9,25 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from signoff.db import audit, notices, requests, threads
+from signoff.db.group import Rows, Write, execute
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ThreadBusy
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Request
-from signoff.domain.thread import check_thread_id
+from signoff.domain.thread import Lease, check_thread_id
 from signoff.graph.pauses import understand
 from signoff.graph.writes import Task, Writes, answered, finished, interrupts, schema
 from signoff.ids import new_id
 
-Statements = Sequence[tuple[str, Any]]
-
 
 async def checkpoint(
     conn: Connection,
-    statements: Statements,
+    rows: Rows,
     *,
     thread_id: str,
     graph: str,
@@ -40,22 +38,23 @@ async def checkpoint(
     Raises:
         ThreadBusy: A worker of the desk holds the thread.
     """
-    await _begin(conn, statements, thread_id, graph, at)
+    lease = await _lock(conn, thread_id, graph, at)
+    await execute(conn, [Write(lease, rows)])
     closed = await requests.supersede(
         conn, thread_id, checkpoint_ns=checkpoint_ns, before=checkpoint_id, at=at
     )
-    await _end(conn, thread_id, [("request.superseded", each) for each in closed], at)
+    await _tell(conn, thread_id, [("request.superseded", each) for each in closed], at)
 
 
 async def task_writes(
-    conn: Connection, statements: Statements, writes: Writes, task: Task, *, at: datetime
+    conn: Connection, rows: Rows, writes: Writes, task: Task, *, at: datetime
 ) -> None:
     """Save a task's writes: open what it asks, and settle what it was answered elsewhere.
 
     Raises:
         ThreadBusy: A worker of the desk holds the thread.
     """
-    await _begin(conn, statements, task.thread_id, task.graph, at)
+    lease = await _lock(conn, task.thread_id, task.graph, at)
     position = answered(writes)
     delivered = await requests.deliver_task(conn, task.thread_id, task.id, below=position, at=at)
     closed = await requests.supersede_task(
@@ -65,37 +64,37 @@ async def task_writes(
         positions_below=None if finished(writes) else position,
         at=at,
     )
-    opened: list[str] = []
-    for interrupt in interrupts(writes):
-        request = Request(
-            id=new_id(),
-            pause=task.pause(interrupt, position=position),
-            question=understand(interrupt.value, schema(interrupt), node=task.node),
-            opened_at=at,
-        )
-        if await requests.open(conn, request):
-            opened.append(request.id)
     events = [("request.delivered", each) for each in delivered]
     events += [("request.superseded", each) for each in closed]
-    events += [("request.opened", each) for each in opened]
-    await _end(conn, task.thread_id, events, at)
+    write = Write(lease, rows)
+    asked = {interrupt.id: interrupt for interrupt in interrupts(writes)}
+    for interrupt_id in asked.keys() - await requests.opened_for(conn, task.thread_id, list(asked)):
+        request = Request(
+            id=new_id(),
+            pause=task.pause(asked[interrupt_id], position=position),
+            question=understand(
+                asked[interrupt_id].value, schema(asked[interrupt_id]), node=task.node
+            ),
+            opened_at=at,
+        )
+        write.add("opened", requests.row(request))
+        events.append(("request.opened", request.id))
+    await execute(conn, [write])
+    await _tell(conn, task.thread_id, events, at)
 
 
-async def _begin(
-    conn: Connection, statements: Statements, thread_id: str, graph: str, at: datetime
-) -> None:
+async def _lock(conn: Connection, thread_id: str, graph: str, at: datetime) -> Lease:
+    """Lock the thread, new if need be, for the rest of the transaction."""
     check_thread_id(thread_id)
     await threads.insert(conn, thread_id, graph=graph, metadata={"graph_id": graph}, at=at)
     locked = await threads.lock(conn, thread_id)
     assert locked is not None
     if locked.leased:
         raise ThreadBusy(f"A worker of the desk runs thread {thread_id} right now.")
-    cursor = conn.cursor(binary=True)
-    for statement, row in statements:
-        await cursor.execute(statement, row)
+    return Lease(thread_id, locked.epoch)
 
 
-async def _end(
+async def _tell(
     conn: Connection, thread_id: str, events: Sequence[tuple[str, str]], at: datetime
 ) -> None:
     if not events:

@@ -40,10 +40,12 @@ class Assignment:
     """A run to execute, and what its thread waits for.
 
     `known` are the thread's requests that are open, undelivered or withdrawn; `answers` those
-    given so far to the tasks they belong to. `fresh` says that the thread has no checkpoint yet.
+    given so far to the tasks they belong to. `work` is how often the thread was given work when
+    the run was begun, and `fresh` says that it has no checkpoint yet.
     """
 
     lease: Lease
+    work: int
     run: Run
     known: Sequence[Request] = ()
     answers: Sequence[Answered] = ()
@@ -54,14 +56,15 @@ class Assignment:
 class Result:
     """How a run ended. `values` is the graph's state as JSON, None if it is not known.
 
-    `delivered` are the requests whose answers the graph took, `failed` those whose answers it
-    could not be given or failed with, each with the reason.
+    `recovered` are requests whose answers the graph took in an earlier run that failed, and has
+    now gone on with; `failed` those whose answers it could not be given or failed with, each with
+    the reason.
     """
 
     status: RunStatus
     values: Any = None
     error: str | None = None
-    delivered: Sequence[str] = ()
+    recovered: Sequence[str] = ()
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -119,7 +122,7 @@ class _Execution:
             head = await self._head()
             given = await self._input(head, config)
             if given is _NOTHING:
-                return self._ended(RunStatus.FAILED, "; ".join(self._failed.values()))
+                return self._nothing_given()
             if "checkpoint_id" not in config["configurable"]:
                 self._context.head = Head(head)
             async for values in self.graph.astream(
@@ -148,15 +151,21 @@ class _Execution:
             return self._ended(RunStatus.FAILED, f"{type(error).__name__}: {error}")
         return self._ended(RunStatus.PAUSED if paused else RunStatus.SUCCEEDED, None)
 
+    def _nothing_given(self) -> Result:
+        if self._failed:
+            return self._ended(RunStatus.FAILED, "; ".join(self._failed.values()))
+        open_ = any(r.state is RequestState.OPEN for r in self._assignment.known)
+        return self._ended(RunStatus.PAUSED if open_ else RunStatus.SUCCEEDED, None)
+
     def _ended(self, status: RunStatus, error: str | None) -> Result:
         left = error or "the node ended without asking this question again"
         for request in self._context.undelivered():
             self._failed[request.id] = left
-        delivered = [*self._context.delivered, *self._taken]
+        recovered = self._taken
         if error is not None:
             # The answer is in the graph, and the graph cannot go on with it: that has to show.
-            self._failed |= dict.fromkeys(delivered, error)
-            delivered = []
+            self._failed |= dict.fromkeys([*self._context.delivered, *self._taken], error)
+            recovered = []
         values = self._values
         if isinstance(values, dict):
             values = {key: value for key, value in values.items() if key != "__interrupt__"}
@@ -164,7 +173,7 @@ class _Execution:
             status=status,
             values=None if values is None else to_json(values),
             error=error,
-            delivered=delivered,
+            recovered=recovered,
             failed=self._failed,
         )
 
@@ -237,8 +246,10 @@ class _Execution:
                 resume[request.pause.interrupt_id] = resume_value(request, request.outcome)
         if resume:
             return Command(resume=resume)
-        if self._failed and len(self._failed) == len(pending):
-            return _NOTHING
+        if len(self._failed) == len(pending) and (self._failed or run.attempt == 1):
+            # Nothing could be given; or nothing is left to give, as the run before this one took
+            # along what this one was for.
+            return _NOTHING if run.kind is RunKind.RESUME else None
         if run.kind is RunKind.CONTINUE and self._has_withdrawn(head):
             assert head is not None
             config["configurable"] |= {

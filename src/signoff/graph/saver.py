@@ -28,8 +28,8 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
-from signoff.db.group import GroupCommit, Write
-from signoff.db.pool import Database, Json
+from signoff.db.group import GroupCommit, Rows, Write, base64
+from signoff.db.pool import Database
 from signoff.graph import outside
 from signoff.graph.context import RunContext
 from signoff.graph.keys import RUN
@@ -95,13 +95,13 @@ class SignoffSaver(AsyncPostgresSaver):
         configurable = config["configurable"]
         thread_id = configurable["thread_id"]
         namespace = configurable.get("checkpoint_ns", "")
-        statements = self._checkpoint_rows(config, checkpoint, metadata, new_versions)
+        rows = self._checkpoint_rows(config, checkpoint, metadata, new_versions)
         run: RunContext | None = configurable.get(RUN)
         if run is None:
             async with self._database.transaction() as conn:
                 await outside.checkpoint(
                     conn,
-                    statements,
+                    rows,
                     thread_id=thread_id,
                     graph=self.graph,
                     checkpoint_ns=namespace,
@@ -109,7 +109,7 @@ class SignoffSaver(AsyncPostgresSaver):
                     at=self.now(),
                 )
         else:
-            write = Write(run.lease, statements)
+            write = Write(run.lease, rows)
             run.note_checkpoint(write, checkpoint_ns=namespace, checkpoint_id=checkpoint["id"])
             await self._group.commit(write)
         return {
@@ -135,16 +135,6 @@ class SignoffSaver(AsyncPostgresSaver):
             TooLarge: A question is over 1 MiB as JSON; nothing was written.
         """
         configurable = config["configurable"]
-        rows = self._dump_writes(
-            configurable["thread_id"],
-            configurable.get("checkpoint_ns", ""),
-            configurable["checkpoint_id"],
-            task_id,
-            task_path,
-            writes,
-        )
-        special = all(channel in WRITES_IDX_MAP for channel, _ in writes)
-        sql = self.UPSERT_CHECKPOINT_WRITES_SQL if special else self.INSERT_CHECKPOINT_WRITES_SQL
         task = Task(
             thread_id=configurable["thread_id"],
             graph=self.graph,
@@ -153,20 +143,42 @@ class SignoffSaver(AsyncPostgresSaver):
             checkpoint_ns=configurable.get("checkpoint_ns", ""),
             checkpoint_id=configurable["checkpoint_id"],
         )
+        rows = self._write_rows(task, task_path, writes)
         run: RunContext | None = configurable.get(RUN)
         if run is None:
             async with self._database.transaction() as conn:
-                await outside.task_writes(
-                    conn,
-                    [(sql, row) for row in rows],
-                    writes,
-                    task,
-                    at=self.now(),
-                )
+                await outside.task_writes(conn, rows, writes, task, at=self.now())
         else:
-            write = Write(run.lease, [(sql, row) for row in rows])
+            write = Write(run.lease, rows)
             run.note_writes(write, writes, task)
             await self._group.commit(write)
+
+    def _write_rows(self, task: Task, task_path: str, writes: Sequence[tuple[str, Any]]) -> Rows:
+        """The rows of a task's writes. LangGraph keeps those of control channels in one slot each.
+
+        A slot is written over only if all writes are of that sort, as LangGraph does it.
+        """
+        control = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        rows = Rows()
+        for number, (channel, value) in enumerate(writes):
+            index = WRITES_IDX_MAP.get(channel, number)
+            type_, blob = self.serde.dumps_typed(value)
+            rows.add(
+                "control_writes" if control else "task_writes",
+                {
+                    "thread_id": task.thread_id,
+                    "checkpoint_ns": task.checkpoint_ns,
+                    "checkpoint_id": task.checkpoint_id,
+                    "task_id": task.id,
+                    "task_path": task_path,
+                    "idx": index,
+                    "channel": channel,
+                    "type": type_,
+                    "blob": base64(blob),
+                },
+                key=(task.checkpoint_id, task.id, index) if control else None,
+            )
+        return rows
 
     def _checkpoint_rows(
         self,
@@ -174,40 +186,49 @@ class SignoffSaver(AsyncPostgresSaver):
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
-    ) -> list[tuple[str, Any]]:
-        """The statements of a checkpoint: plain scalars in its row, all other values as blobs.
+    ) -> Rows:
+        """The rows of a checkpoint: plain scalars in its own row, all other values as blobs.
 
         Scalars that a ``jsonb`` column cannot hold (NaN, NUL characters, huge integers) go with
         the blobs; LangGraph reads them from there just as well.
         """
         configurable = config["configurable"]
-        thread_id = configurable["thread_id"]
-        namespace = configurable.get("checkpoint_ns", "")
+        place = {
+            "thread_id": configurable["thread_id"],
+            "checkpoint_ns": configurable.get("checkpoint_ns", ""),
+        }
         inline: dict[str, Any] = {}
-        blobs: dict[str, Any] = {}
+        rows = Rows()
         for channel, value in checkpoint["channel_values"].items():
-            if isinstance(value, _DeltaSnapshot):
-                blobs[channel] = value
-                inline[channel] = True
-            elif _fits_json(value):
+            if _fits_json(value):
                 inline[channel] = value
-            else:
-                blobs[channel] = value
-        versions = {k: version for k, version in new_versions.items() if k in blobs}
-        statements: list[tuple[str, Any]] = [
-            (self.UPSERT_CHECKPOINT_BLOBS_SQL, row)
-            for row in self._dump_blobs(thread_id, namespace, blobs, versions)
-        ]
-        row = (
-            thread_id,
-            namespace,
-            checkpoint["id"],
-            configurable.get("checkpoint_id"),
-            Json({**checkpoint, "channel_values": inline}),
-            Json(get_serializable_checkpoint_metadata(config, metadata)),
+                continue
+            if isinstance(value, _DeltaSnapshot):
+                inline[channel] = True
+            if channel in new_versions:
+                type_, blob = self.serde.dumps_typed(value)
+                rows.add(
+                    "blobs",
+                    {
+                        **place,
+                        "channel": channel,
+                        "version": new_versions[channel],
+                        "type": type_,
+                        "blob": base64(blob),
+                    },
+                )
+        rows.add(
+            "checkpoints",
+            {
+                **place,
+                "checkpoint_id": checkpoint["id"],
+                "parent_checkpoint_id": configurable.get("checkpoint_id"),
+                "checkpoint": {**checkpoint, "channel_values": inline},
+                "metadata": get_serializable_checkpoint_metadata(config, metadata),
+            },
+            key=(place["thread_id"], place["checkpoint_ns"], checkpoint["id"]),
         )
-        statements.append((self.UPSERT_CHECKPOINTS_SQL, row))
-        return statements
+        return rows
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:

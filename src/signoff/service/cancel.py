@@ -37,7 +37,9 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
         await runs.cancel(conn, run_id, at)
         if run.status is not RunStatus.QUEUED:
             await withdraw_open(conn, thread_id, run, by=by, office=office)
-        if not thread.busy:
+        if thread.busy:
+            await threads.add_work(conn, thread_id)
+        else:
             await threads.rest(conn, thread_id, at=at)
         await audit.append(
             conn,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from signoff.db import audit, notices, requests, runs, votes
+from signoff.db import audit, requests, runs, votes
 from signoff.db.pool import Connection, UniqueViolation
 from signoff.db.threads import Locked, lock
 from signoff.domain.audit import AuditEntry
@@ -195,5 +195,4 @@ async def _resume(
     )
     inserted = await runs.insert(conn, run)
     lease = await give_work(conn, office, thread, graph, at)
-    await notices.thread_changed(conn, thread.id)
     return (run if inserted else None), lease

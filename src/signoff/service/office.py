@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from signoff.db import threads
+from signoff.db.group import GroupCommit
 from signoff.db.jobs import Jobs
 from signoff.db.pool import Connection, Database
 from signoff.db.threads import Locked
@@ -31,10 +32,16 @@ class Office:
     """A desk's parts. `hand` is None where this process leaves all work to others."""
 
     database: Database
+    group: GroupCommit
     jobs: Jobs
     catalog: Catalog
     now: Callable[[], datetime]
     hand: Hand | None = None
+
+
+def graph_metadata(graph: str) -> dict[str, str]:
+    """What LangGraph's server puts into a thread's metadata about its graph."""
+    return {"graph_id": graph, "assistant_id": str(assistant_id(graph))}
 
 
 async def give_work(
@@ -46,13 +53,14 @@ async def give_work(
     to this process if it has room, without a detour; otherwise a job tells the workers.
     """
     if thread.busy:
+        await threads.add_work(conn, thread.id)
         return None
     worker = office.hand.reach_out() if office.hand and graph in office.catalog else None
     lease = await threads.make_ready(
         conn,
         thread.id,
         graph=graph,
-        metadata={"graph_id": graph, "assistant_id": str(assistant_id(graph))},
+        metadata=graph_metadata(graph),
         at=at,
         worker=worker,
     )

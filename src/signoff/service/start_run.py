@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from signoff.db import audit, notices, runs, threads
+from signoff.db import audit, runs, threads
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import NothingPending, ThreadBusy, ThreadNotFound
 from signoff.domain.jsontext import check
@@ -14,7 +14,7 @@ from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.domain.thread import check_thread_id
 from signoff.graph.runner import Assignment
 from signoff.ids import new_id
-from signoff.service.office import Office, give_work
+from signoff.service.office import Office, give_work, graph_metadata
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,50 +58,80 @@ async def start_run(office: Office, order: Order) -> Run:
         ("/metadata", order.metadata),
     ):
         check(value, where=where)
-    at = office.now()
+    run, entry = _run(office, order, served.name)
+    if order.create and order.input is not None:
+        begun = await _begin_on_new_thread(office, order, run, entry)
+        if begun is not None:
+            return begun
     async with office.database.transaction() as conn:
-        fresh = order.create and await threads.insert(
-            conn, order.thread_id, graph=served.name, metadata=order.metadata, at=at
-        )
-        if fresh and order.input is None:
-            raise NothingPending(f"Thread {order.thread_id} is new: it needs an input to begin.")
         thread = await threads.lock(conn, order.thread_id)
+        if thread is None and order.create and order.input is None:
+            raise NothingPending(f"Thread {order.thread_id} is new: it needs an input to begin.")
         if thread is None:
             raise ThreadNotFound(f"There is no thread {order.thread_id}.")
         if thread.busy and not order.enqueue:
             raise ThreadBusy(f"A run is under way on thread {thread.id}.")
-        lease = await give_work(conn, office, thread, served.name, at)
-        # A new thread's first run needs no look at the database before it begins.
-        direct = lease is not None and fresh
-        run = Run(
-            id=new_id(),
-            thread_id=thread.id,
-            graph=served.name,
-            kind=RunKind.CONTINUE if order.input is None else RunKind.START,
-            status=RunStatus.RUNNING if direct else RunStatus.QUEUED,
-            by=order.by,
-            input=order.input,
-            config=order.config,
-            context=order.context,
-            metadata=order.metadata,
-            options=order.options,
-            attempt=1 if direct else 0,
-            created_at=at,
-            updated_at=at,
-        )
         await runs.insert(conn, run)
-        await audit.append(
-            conn,
-            AuditEntry(
-                event="run.created",
-                thread_id=thread.id,
-                by=order.by,
-                at=at,
-                run_id=run.id,
-                data={"kind": run.kind.value, "graph": run.graph},
-            ),
-        )
-        await notices.thread_changed(conn, thread.id)
+        await audit.append(conn, entry)
+        lease = await give_work(conn, office, thread, served.name, run.created_at)
     if lease is not None and office.hand is not None:
-        office.hand.take(Assignment(lease=lease, run=run, fresh=True) if direct else lease)
+        office.hand.take(lease)
+    return run
+
+
+def _run(office: Office, order: Order, graph: str) -> tuple[Run, AuditEntry]:
+    at = office.now()
+    run = Run(
+        id=new_id(),
+        thread_id=order.thread_id,
+        graph=graph,
+        kind=RunKind.CONTINUE if order.input is None else RunKind.START,
+        status=RunStatus.QUEUED,
+        by=order.by,
+        input=order.input,
+        config=order.config,
+        context=order.context,
+        metadata=order.metadata,
+        options=order.options,
+        created_at=at,
+        updated_at=at,
+    )
+    entry = AuditEntry(
+        event="run.created",
+        thread_id=run.thread_id,
+        by=order.by,
+        at=at,
+        run_id=run.id,
+        data={"kind": run.kind.value, "graph": graph},
+    )
+    return run, entry
+
+
+async def _begin_on_new_thread(
+    office: Office, order: Order, run: Run, entry: AuditEntry
+) -> Run | None:
+    """The run, on a new thread; None if the thread exists.
+
+    Where this process has room, the run is under way with the commit: nobody needs to be told,
+    and there is nothing to look up before it begins.
+    """
+    hand = office.hand
+    worker = hand.reach_out() if hand is not None and run.graph in office.catalog else None
+    metadata = {**order.metadata, **graph_metadata(run.graph)}
+    if worker is None or hand is None:
+        async with office.database.transaction() as conn:
+            lease = await runs.begin_on_new_thread(
+                conn, run, metadata=metadata, worker=None, entry=entry
+            )
+            if lease is not None:
+                await office.jobs.look_at(conn, run.thread_id, run.graph)
+        return run if lease else None
+    run = replace(run, status=RunStatus.RUNNING, attempt=1)
+    async with office.database.connection() as conn:
+        lease = await runs.begin_on_new_thread(
+            conn, run, metadata=metadata, worker=worker, entry=entry
+        )
+    if lease is None:
+        return None
+    hand.take(Assignment(lease=lease, work=1, run=run, fresh=True))
     return run

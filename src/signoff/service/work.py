@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from signoff.db import audit, notices, requests, runs, threads
+from signoff.db.group import Write
 from signoff.db.pool import Connection
+from signoff.db.requests import Answered
 from signoff.domain.audit import AuditEntry
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import Delivery, RequestState
+from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Lease, ThreadStatus
 from signoff.graph.runner import Assignment, Result
@@ -19,32 +23,54 @@ async def take_thread(office: Office, thread_id: str, worker: int) -> Lease | No
         return await threads.lease(conn, thread_id, worker)
 
 
-async def begin_run(office: Office, lease: Lease) -> Assignment | None:
+async def begin_run(
+    office: Office, lease: Lease, *, resting: ThreadStatus | None = None
+) -> Assignment | None:
     """The thread's next run, begun; None if nothing is left, and then the thread is given back.
+
+    `resting` is the status that it is given back with; None finds it out.
 
     Raises:
         LeaseLost: Somebody else holds the thread by now.
     """
-    at = office.now()
-    async with office.database.transaction() as conn:
-        await threads.hold(conn, lease)
-        run = await runs.begin_next(conn, lease.thread_id, at)
-        if run is None:
-            await threads.release(conn, lease, status=await _resting(conn, lease), at=at)
-            await notices.thread_changed(conn, lease.thread_id)
-            return None
-        return await _assignment(conn, lease, run)
+    async with office.database.connection() as conn:
+        while True:
+            at = office.now()
+            work, run = await runs.begin_next(conn, lease, at)
+            if run is not None:
+                known = await requests.known(conn, lease.thread_id)
+                answers = await _answers(conn, lease.thread_id, known)
+                return Assignment(lease=lease, work=work, run=run, known=known, answers=answers)
+            if await threads.release(conn, lease, work=work, status=resting, at=at):
+                return None
 
 
 async def finish_run(office: Office, assignment: Assignment, result: Result) -> Assignment | None:
     """Commit how a run ended, and begin the next; None if nothing is left.
 
-    In that case the thread is given back in the same transaction.
+    In that case the thread is given back in the transaction that saw nothing left.
 
     Raises:
         LeaseLost: Somebody else holds the thread by now; nothing was committed.
     """
     lease, run, at = assignment.lease, assignment.run, office.now()
+    smooth = result.error is None and not result.failed and not result.recovered
+    if smooth and result.status is not RunStatus.CANCELLED:
+        write = Write(lease)
+        write.add(
+            "rested",
+            {
+                "thread_id": lease.thread_id,
+                "work": assignment.work,
+                "status": _status(result).value,
+                "values": result.values,
+                "run_id": run.id,
+                "run_status": result.status.value,
+                "at": at,
+            },
+        )
+        if await office.group.commit(write):
+            return None
     async with office.database.transaction() as conn:
         await threads.hold(conn, lease)
         ended = await runs.end(conn, run.id, result.status, error=result.error, at=at)
@@ -54,11 +80,8 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
             await withdraw_open(conn, lease.thread_id, run, by=SYSTEM, office=office)
         await _settle(conn, run, result, office)
         await threads.record(conn, lease, values=result.values, error=result.error, at=at)
-        following = await runs.begin_next(conn, lease.thread_id, at)
-        if following is None:
-            await threads.release(conn, lease, status=_status(result), at=at)
         await notices.thread_changed(conn, lease.thread_id)
-        return None if following is None else await _assignment(conn, lease, following)
+    return await begin_run(office, lease, resting=_status(result))
 
 
 async def hand_back(office: Office, worker: int, thread_ids: list[str]) -> None:
@@ -91,17 +114,24 @@ async def withdraw_open(
     )
 
 
-async def _assignment(conn: Connection, lease: Lease, run: Run) -> Assignment:
-    known = await requests.known(conn, lease.thread_id)
-    answers = await requests.answers(conn, lease.thread_id) if known else []
-    return Assignment(lease=lease, run=run, known=known, answers=answers)
+async def _answers(
+    conn: Connection, thread_id: str, known: Sequence[Request]
+) -> Sequence[Answered]:
+    """All answers given to the tasks that wait. Mostly they are the ones about to be delivered."""
+    if any(request.pause.position or request.voided for request in known):
+        return await requests.answers(conn, thread_id)
+    return [
+        Answered(request.pause.task_id, 0, request.digest, voided=False)
+        for request in known
+        if request.outcome is not None
+    ]
 
 
 async def _settle(conn: Connection, run: Run, result: Result, office: Office) -> None:
     """Record on the requests how their outcomes fared. The checkpointer has recorded the most."""
     at = office.now()
     entries: list[tuple[str, str | None, str | None]] = []
-    for request_id in result.delivered:
+    for request_id in result.recovered:
         if await requests.settle(conn, request_id, delivery=Delivery.DELIVERED, error=None, at=at):
             entries.append(("request.delivered", request_id, None))
     for request_id, error in result.failed.items():
@@ -124,12 +154,6 @@ async def _settle(conn: Connection, run: Run, result: Result, office: Office) ->
             for event, request_id, error in entries
         ),
     )
-
-
-async def _resting(conn: Connection, lease: Lease) -> ThreadStatus:
-    """The status of a thread that was given work which is gone by now."""
-    waits = any(r.state is RequestState.OPEN for r in await requests.known(conn, lease.thread_id))
-    return ThreadStatus.INTERRUPTED if waits else ThreadStatus.IDLE
 
 
 def _status(result: Result) -> ThreadStatus:

@@ -19,6 +19,7 @@ CREATE TABLE threads (
     metadata         jsonb       NOT NULL DEFAULT '{}',
     epoch            bigint      NOT NULL DEFAULT 0,
     leased_by        bigint,
+    work             bigint      NOT NULL DEFAULT 0, -- how often it was given some
     ready_at         timestamptz,
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
