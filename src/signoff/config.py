@@ -7,6 +7,7 @@ its variables are taken over.
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -130,7 +131,10 @@ def load(project: Path, *, file: Path | None = None) -> Settings:
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(toml, each) for each in error.errors())) from error
     except SettingsError as error:
-        raise ConfigError(f"{error}: write JSON in this environment variable") from error
+        # Pydantic's words are for programmers, but they name the field.
+        named = re.search(r'field "(\w+)"', str(error))
+        variable = f"{PREFIX}{named[1].upper()}" if named else str(error)
+        raise ConfigError(f"{variable}: it is to be JSON") from error
     if not settings.data_dir.is_absolute():
         settings = settings.model_copy(update={"data_dir": project / settings.data_dir})
     return settings
