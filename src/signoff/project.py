@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import structlog
 from dotenv import dotenv_values
 
 from signoff.domain.errors import ConfigError
@@ -22,7 +22,7 @@ from signoff.domain.errors import ConfigError
 CONFIG_FILE = "signoff.toml"
 LANGGRAPH_FILE = "langgraph.json"
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class LangGraphJson:
             return {}
         file = self.path.parent / self.env
         if not file.is_file():
-            log.warning("langgraph.json names a file of variables that is not there", file=self.env)
+            log.warning("%s names a file that is not there: %s", shown(self.path), self.env)
             return {}
         found = dotenv_values(file, encoding="utf-8")
         return {name: value for name, value in found.items() if value is not None}

@@ -15,8 +15,8 @@ from signoff.db.requests import SORTS, Filter
 from signoff.domain.errors import InvalidInput, RequestNotFound, RunNotFound, ThreadNotFound
 from signoff.domain.policy import PRIORITIES, rank
 from signoff.domain.request import Request, RequestState
-from signoff.domain.run import Run
-from signoff.domain.thread import Thread
+from signoff.domain.run import Run, RunStatus
+from signoff.domain.thread import Thread, ThreadStatus
 from signoff.ids import is_id
 from signoff.service.office import Office
 
@@ -64,8 +64,7 @@ async def list_requests(
     _one_of("sort", sort, list(SORTS))
     if priority is not None:
         _one_of("priority", priority, list(PRIORITIES))
-    if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit is 1 to {MAX_PAGE}, not {limit}")
+    _check_page(limit, 0)
     filter_ = Filter(
         state=states,
         graph=graph,
@@ -115,6 +114,68 @@ async def get_thread(office: Office, thread_id: str) -> Thread:
     return found
 
 
+async def search_threads(
+    office: Office,
+    *,
+    status: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    values: dict[str, Any] | None = None,
+    ids: Sequence[str] | None = None,
+    limit: int = 10,
+    offset: int = 0,
+    sort_by: str = "created_at",
+    descending: bool = True,
+) -> tuple[list[Thread], int]:
+    """Threads that fit all filters, the newest first unless sorted, and how many there are in all.
+
+    Raises:
+        InvalidInput: The status, the sort or the page is not well formed.
+    """
+    if status is not None:
+        _one_of("status", status, [known.value for known in ThreadStatus])
+    _one_of("sort_by", sort_by, sorted(threads.SORTS))
+    _check_page(limit, offset)
+    async with office.database.connection() as conn:
+        return await threads.search(
+            conn,
+            status=status,
+            metadata=metadata,
+            values=values,
+            ids=ids,
+            limit=limit,
+            offset=offset,
+            sort_by=sort_by,
+            descending=descending,
+        )
+
+
+async def list_runs(
+    office: Office,
+    thread_id: str,
+    *,
+    status: Sequence[RunStatus] | None = None,
+    limit: int = 10,
+    offset: int = 0,
+) -> list[Run]:
+    """A page of a thread's runs, the newest first.
+
+    Raises:
+        ThreadNotFound: There is no such thread.
+        InvalidInput: The page is not well formed.
+    """
+    _check_page(limit, offset)
+    async with office.database.connection() as conn:
+        if await threads.get(conn, thread_id) is None:
+            raise ThreadNotFound(f"There is no thread {thread_id}.")
+        return await runs.page(
+            conn,
+            thread_id,
+            status=None if status is None else [each.value for each in status],
+            limit=limit,
+            offset=offset,
+        )
+
+
 async def get_run(office: Office, thread_id: str, run_id: str) -> Run:
     """One run of a thread.
 
@@ -152,6 +213,13 @@ async def audit_entries(
         raise InvalidInput("audit entries are listed for a request or a thread: name one")
     async with office.database.connection() as conn:
         return await audit.of_thread(conn, thread_id)
+
+
+def _check_page(limit: int, offset: int) -> None:
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInput(f"limit is 1 to {MAX_PAGE}, not {limit}")
+    if offset < 0:
+        raise InvalidInput(f"offset is 0 or more, not {offset}")
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
