@@ -13,6 +13,7 @@ from signoff.db.threads import Locked
 from signoff.domain.decision import Outcome, Vote
 from signoff.domain.policy import Policy, rank
 from signoff.domain.request import Delivery, Pause, Question, Request, RequestState
+from signoff.ids import is_id
 
 COLUMNS = (
     "id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id, "
@@ -111,6 +112,8 @@ def _with_votes(row: dict[str, Any]) -> Request:
 
 async def get(conn: Connection, request_id: str) -> Request | None:
     """One request with its votes."""
+    if not is_id(request_id):
+        return None
     cursor = await conn.execute(
         f"SELECT {COLUMNS}, {_VOTES} FROM requests WHERE id = %s", (request_id,)
     )
@@ -120,6 +123,8 @@ async def get(conn: Connection, request_id: str) -> Request | None:
 
 async def lock(conn: Connection, request_id: str) -> tuple[Locked, Request] | None:
     """One request with its votes, and its thread, locked until the transaction ends."""
+    if not is_id(request_id):
+        return None
     locked = await threads.lock_of_request(conn, request_id)
     found = await conn.execute(
         f"SELECT {COLUMNS}, {_VOTES} FROM requests WHERE id = %s", (request_id,)

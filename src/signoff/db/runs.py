@@ -10,7 +10,8 @@ from signoff.db.pool import Connection, Json, won
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import LeaseLost
 from signoff.domain.run import Run, RunKind, RunStatus
-from signoff.domain.thread import Lease
+from signoff.domain.thread import Lease, is_thread_id
+from signoff.ids import is_id
 
 _COLUMNS = (
     "id, thread_id, graph, kind, status, by, input, config, context, metadata, options, "
@@ -62,6 +63,8 @@ async def insert(conn: Connection, run: Run) -> bool:
 
 async def get(conn: Connection, thread_id: str, run_id: str) -> Run | None:
     """One run of a thread."""
+    if not is_thread_id(thread_id) or not is_id(run_id):
+        return None
     cursor = await conn.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE thread_id = %s AND id = %s", (thread_id, run_id)
     )

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from signoff.db.pool import Connection, Cursor, Json, won
 from signoff.domain.errors import LeaseLost
-from signoff.domain.thread import Lease, Thread, ThreadStatus
+from signoff.domain.thread import Lease, Thread, ThreadStatus, is_thread_id
 
 _COLUMNS = "id, graph, status, state_values, error, metadata, created_at, updated_at"
 
@@ -69,6 +69,8 @@ async def insert(
 
 async def lock(conn: Connection, thread_id: str) -> Locked | None:
     """Lock the thread's row until the transaction ends; None if there is no such thread."""
+    if not is_thread_id(thread_id):
+        return None
     return await locked(await conn.execute(f"{_LOCK} WHERE id = %s {_FOR}", (thread_id,)))
 
 
@@ -94,6 +96,8 @@ _FOR = "FOR NO KEY UPDATE"
 
 async def get(conn: Connection, thread_id: str) -> Thread | None:
     """One thread."""
+    if not is_thread_id(thread_id):
+        return None
     cursor = await conn.execute(f"SELECT {_COLUMNS} FROM threads WHERE id = %s", (thread_id,))
     row = await cursor.fetchone()
     return _thread(row) if row else None

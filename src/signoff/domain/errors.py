@@ -1,13 +1,14 @@
 """Everything that Signoff refuses or cannot do, each with a stable code.
 
     SignoffError
-    ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, GraphNotFound
+    ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, CheckpointNotFound,
+    │                         GraphNotFound
     ├── Unauthenticated       nobody is signed in
     ├── Forbidden             somebody is, and may not
     ├── Conflict              RequestClosed, StaleDigest, ThreadBusy, ThreadExists,
     │                         NothingPending, UnknownPause, NotRetryable, LeaseLost
     ├── InvalidInput          InvalidJSON, InvalidQuestion, InvalidAnswer, InvalidPolicy,
-    │                         IdempotencyKeyReused
+    │                         IdempotencyKeyReused, NotSupported
     ├── TooLarge              over 1 MiB
     ├── ConfigError           settings, signoff.toml, langgraph.json
     ├── DatabaseNotReady      DatabaseUnreachable, SchemaMissing, SchemaTooOld, SchemaTooNew
@@ -75,6 +76,12 @@ class RunNotFound(NotFound):
     """The thread has no run with this id."""
 
     code = "run_not_found"
+
+
+class CheckpointNotFound(NotFound):
+    """The thread has no such checkpoint, or its graph no such subgraph."""
+
+    code = "checkpoint_not_found"
 
 
 class GraphNotFound(NotFound):
@@ -201,6 +208,12 @@ class IdempotencyKeyReused(InvalidInput):
     """The same `Idempotency-Key` came before, with another content."""
 
     code = "idempotency_key_reused"
+
+
+class NotSupported(InvalidInput):
+    """Well formed, and LangGraph's own server may do it, but Signoff does not."""
+
+    code = "not_supported"
 
 
 class TooLarge(SignoffError):

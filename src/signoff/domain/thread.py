@@ -51,13 +51,18 @@ class Lease:
     epoch: int
 
 
+def is_thread_id(text: str) -> bool:
+    """Whether a thread can have this id; no other text can be found in the database."""
+    return _THREAD_ID.fullmatch(text) is not None
+
+
 def check_thread_id(thread_id: str) -> str:
     """`thread_id`, if it is one.
 
     Raises:
         InvalidInput: It is not 1 to 255 letters, digits and ``. _ : @ -``.
     """
-    if not _THREAD_ID.fullmatch(thread_id):
+    if not is_thread_id(thread_id):
         raise InvalidInput(
             f"a thread id has 1 to {MAX_THREAD_ID} letters, digits and . _ : @ -, "
             f"not {thread_id[:300]!r}"
