@@ -132,7 +132,7 @@ async def _repeats(
     keyed = await votes.by_key(conn, by, idempotency_key)
     if keyed is None:
         return False
-    if (keyed.request_id, keyed.fingerprint) != (request_id, _fingerprint(ballot)):
+    if (keyed.request_id, keyed.fingerprint) != (request_id.lower(), _fingerprint(ballot)):
         raise IdempotencyKeyReused("This idempotency key was used for another decision.")
     return True
 

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from signoff.db import audit, requests, runs, threads
 from signoff.db.requests import SORTS, Filter
-from signoff.domain.errors import InvalidInput, RequestNotFound, RunNotFound, ThreadNotFound
+from signoff.domain.errors import (
+    FieldError,
+    InvalidInput,
+    RequestNotFound,
+    RunNotFound,
+    ThreadNotFound,
+)
+from signoff.domain.jsontext import check
 from signoff.domain.policy import PRIORITIES, rank
 from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run, RunStatus
-from signoff.domain.thread import Thread, ThreadStatus
+from signoff.domain.thread import Thread, ThreadStatus, is_thread_id
 from signoff.ids import is_id
 from signoff.service.office import Office
 
 MAX_PAGE = 200
 """The most rows that one page has."""
+
+MAX_OFFSET = 2**31
+"""How far into a list an offset may reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,17 @@ async def list_requests(
         InvalidInput: A filter, the sort, the limit or the cursor is not well formed.
     """
     states = [state] if isinstance(state, str) else state
+    texts = {
+        "graph": graph,
+        "node": node,
+        "kind": kind,
+        "topic": topic,
+        "thread_id": thread_id,
+        "assignee": assignee,
+        "q": q,
+    }
+    for name, text in texts.items():
+        check(text, where=name)
     for each in states or ():
         _one_of("state", each, [known.value for known in RequestState])
     _one_of("sort", sort, list(SORTS))
@@ -93,12 +114,11 @@ async def get_request(office: Office, request_id: str) -> Request:
     Raises:
         RequestNotFound: There is no such request.
     """
-    if is_id(request_id):
-        async with office.database.connection() as conn:
-            found = await requests.get(conn, request_id)
-        if found is not None:
-            return found
-    raise RequestNotFound(f"There is no request {request_id}.")
+    async with office.database.connection() as conn:
+        found = await requests.get(conn, request_id)
+    if found is None:
+        raise RequestNotFound(f"There is no request {request_id}.")
+    return found
 
 
 async def get_thread(office: Office, thread_id: str) -> Thread:
@@ -112,6 +132,19 @@ async def get_thread(office: Office, thread_id: str) -> Thread:
     if found is None:
         raise ThreadNotFound(f"There is no thread {thread_id}.")
     return found
+
+
+async def get_waiting_thread(office: Office, thread_id: str) -> tuple[Thread, list[Request]]:
+    """One thread, and its pauses that the graph has no answer to yet.
+
+    Raises:
+        ThreadNotFound: There is no such thread.
+    """
+    async with office.database.connection() as conn:
+        found = await threads.get(conn, thread_id)
+        if found is None:
+            raise ThreadNotFound(f"There is no thread {thread_id}.")
+        return found, (await requests.waiting(conn, [thread_id])).get(thread_id, [])
 
 
 async def search_threads(
@@ -180,14 +213,15 @@ async def get_run(office: Office, thread_id: str, run_id: str) -> Run:
     """One run of a thread.
 
     Raises:
-        RunNotFound: The thread has no such run.
+        ThreadNotFound, RunNotFound: There is no such thread, or it has no such run.
     """
-    if is_id(run_id):
-        async with office.database.connection() as conn:
-            found = await runs.get(conn, thread_id, run_id)
-        if found is not None:
-            return found
-    raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
+    async with office.database.connection() as conn:
+        found = await runs.get(conn, thread_id, run_id)
+        if found is None and await threads.get(conn, thread_id) is None:
+            raise ThreadNotFound(f"There is no thread {thread_id}.")
+    if found is None:
+        raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
+    return found
 
 
 async def waiting(office: Office, thread_ids: Sequence[str]) -> dict[str, list[Request]]:
@@ -197,14 +231,22 @@ async def waiting(office: Office, thread_ids: Sequence[str]) -> dict[str, list[R
 
 
 async def audit_entries(
-    office: Office, *, request_id: str | None = None, thread_id: str | None = None
+    office: Office,
+    *,
+    request_id: str | None = None,
+    thread_id: str | None = None,
+    after: int = 0,
+    limit: int = MAX_PAGE,
 ) -> list[dict[str, Any]]:
-    """The audit entries of a request or of a thread, in order.
+    """The audit entries of a request, or a page of a thread's after number `after`; in order.
+
+    They outlive the thread that they tell of.
 
     Raises:
-        RequestNotFound: There is no such request.
-        InvalidInput: Neither is named.
+        RequestNotFound, ThreadNotFound: There is no such request or thread, and never was.
+        InvalidInput: Neither is named, or the page is not well formed.
     """
+    _check_page(limit, after)
     if request_id is not None:
         await get_request(office, request_id)
         async with office.database.connection() as conn:
@@ -212,19 +254,28 @@ async def audit_entries(
     if thread_id is None:
         raise InvalidInput("audit entries are listed for a request or a thread: name one")
     async with office.database.connection() as conn:
-        return await audit.of_thread(conn, thread_id)
+        entries = []
+        if is_thread_id(thread_id):
+            entries = await audit.of_thread(conn, thread_id, after=after, limit=limit)
+        if not entries and not after and await threads.get(conn, thread_id) is None:
+            raise ThreadNotFound(f"There is no thread {thread_id}, and there never was.")
+        return entries
 
 
 def _check_page(limit: int, offset: int) -> None:
     if not 1 <= limit <= MAX_PAGE:
-        raise InvalidInput(f"limit is 1 to {MAX_PAGE}, not {limit}")
-    if offset < 0:
-        raise InvalidInput(f"offset is 0 or more, not {offset}")
+        raise _invalid("limit", f"is 1 to {MAX_PAGE}, not {limit}")
+    if not 0 <= offset <= MAX_OFFSET:
+        raise _invalid("offset", f"is 0 to {MAX_OFFSET}, not {offset}")
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
-        raise InvalidInput(f"{name} is one of {', '.join(known)}, not {value[:100]!r}")
+        raise _invalid(name, f"is one of {', '.join(known)}, not {value[:100]!r}")
+
+
+def _invalid(name: str, problem: str) -> InvalidInput:
+    return InvalidInput(f"{name} {problem}", [FieldError(f"/{name}", problem)])
 
 
 def _encode(after: tuple[str, str] | None, sort: str) -> str | None:
@@ -239,8 +290,21 @@ def _decode(cursor: str | None, sort: str) -> tuple[str, str] | None:
     try:
         data = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         sorted_by, key, request_id = data
-        if sorted_by != sort or not isinstance(key, str) or not is_id(request_id):
-            raise ValueError
-    except (ValueError, TypeError, binascii.Error) as error:
-        raise InvalidInput("the cursor is not one of this list and this sort") from error
-    return key, request_id
+        if sorted_by == sort and is_id(request_id):
+            return _sort_key(key, sort), request_id
+    except (ValueError, TypeError, AttributeError):
+        pass
+    raise _invalid("cursor", "is not one of this list and this sort")
+
+
+def _sort_key(text: str, sort: str) -> str:
+    """The text of a value that a list is sorted by.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if "priority" in sort:
+        return str(int(text) % len(PRIORITIES))
+    if text in ("infinity", "-infinity"):
+        return text
+    return datetime.fromisoformat(text).isoformat()
