@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from binascii import b2a_base64
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ Table = Literal[
 MAX_GROUP = 256
 """Writes in one transaction, so that one commit does not keep all others waiting."""
 
+MAX_SENT = 32
+"""Writes of one run on their way at a time."""
+
 
 class Rows(list[tuple[Table, Any, orjson.Fragment]]):
     """Rows to write, in order: of which table, under which key, and as JSON."""
@@ -48,13 +52,40 @@ class Rows(list[tuple[Table, Any, orjson.Fragment]]):
         self.append((table, key, orjson.Fragment(orjson.dumps(row))))
 
 
+@dataclass(slots=True, eq=False)
+class Stream:
+    """The writes of one run, in order: after one has failed, none of those behind it is written."""
+
+    lease: Lease
+    failure: BaseException | None = None
+    waiting: deque[asyncio.Future[bool]] = field(default_factory=deque)
+
+    async def flush(self) -> None:
+        """Return once all that was written is durable.
+
+        Raises:
+            LeaseLost: Somebody else holds the thread by now.
+        """
+        while self.waiting:
+            await asyncio.wait([self.waiting[-1]])
+            while self.waiting and self.waiting[0].done():
+                self.waiting.popleft()
+        if self.failure is not None:
+            raise self.failure
+
+
 @dataclass(slots=True)
 class Write:
     """Rows of one thread that commit together, under its lease."""
 
-    lease: Lease
+    stream: Stream
     rows: Rows = field(default_factory=Rows)
     afterwards: list[Callable[[Connection], Awaitable[None]]] = field(default_factory=list)
+
+    @property
+    def lease(self) -> Lease:
+        """The lease under which the rows are written."""
+        return self.stream.lease
 
     def add(self, table: Table, row: dict[str, Any], *, key: Any = None) -> None:
         """One row more; see `Rows.add`."""
@@ -83,12 +114,32 @@ class GroupCommit:
         Raises:
             LeaseLost: Somebody else holds the thread by now; nothing was written.
         """
+        # A caller that is cancelled must not take the group down with it.
+        return await asyncio.shield(self._put(write))
+
+    async def send(self, write: Write) -> None:
+        """Have `write` committed after those before it in its stream, and return without waiting.
+
+        `Stream.flush` waits. Where too many are on their way, this waits for the first of them.
+
+        Raises:
+            LeaseLost: An earlier write of the stream has found that the lease is lost.
+        """
+        stream = write.stream
+        while stream.waiting and (stream.waiting[0].done() or len(stream.waiting) >= MAX_SENT):
+            first = stream.waiting.popleft()
+            if not first.done():
+                await asyncio.wait([first])
+        if stream.failure is not None:
+            raise stream.failure
+        stream.waiting.append(self._put(write))
+
+    def _put(self, write: Write) -> asyncio.Future[bool]:
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, done))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._commit_all(), context=Context())
-        # A caller that is cancelled must not take the group down with it.
-        return await asyncio.shield(done)
+        return done
 
     async def _commit_all(self) -> None:
         await asyncio.sleep(0)  # let what is ready in this turn of the loop come along
@@ -102,6 +153,12 @@ class GroupCommit:
                 raise
 
     async def _commit_group(self, group: list[tuple[Write, asyncio.Future[bool]]]) -> None:
+        for one in group:
+            if one[0].stream.failure is not None:
+                _fail([one], one[0].stream.failure)
+        group = [one for one in group if not one[1].done()]
+        if not group:
+            return
         try:
             held, rested = await self._write([write for write, _ in group])
         except Exception as error:
@@ -112,11 +169,9 @@ class GroupCommit:
                 await self._commit_group([one])
             return
         for write, done in group:
-            if done.done():
-                continue
-            if write.lease in held:
+            if write.lease in held and not done.done():
                 done.set_result(write.lease.thread_id in rested)
-            else:
+            elif write.lease not in held:
                 _fail([(write, done)], LeaseLost(write.lease.thread_id))
 
     async def _write(self, writes: list[Write]) -> tuple[set[Lease], set[str]]:
@@ -179,7 +234,8 @@ async def execute(conn: Connection, writes: list[Write]) -> tuple[set[Lease], se
 
 
 def _fail(group: list[tuple[Write, asyncio.Future[bool]]], error: BaseException) -> None:
-    for _, done in group:
+    for write, done in group:
+        write.stream.failure = write.stream.failure or error
         if not done.done():
             done.set_exception(error)
             done.exception()  # seen: a caller may be gone by now

@@ -13,13 +13,12 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.types import Interrupt
 
 from signoff.db import audit, requests
-from signoff.db.group import Write
+from signoff.db.group import GroupCommit, Stream, Write
 from signoff.db.pool import Connection
 from signoff.db.requests import Answered
 from signoff.domain.audit import AuditEntry
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Pause, Request, RequestState
-from signoff.domain.thread import Lease
 from signoff.graph.guard import VOID, Answers
 from signoff.graph.pauses import understand
 from signoff.graph.writes import (
@@ -71,22 +70,26 @@ class RunContext:
     def __init__(
         self,
         *,
-        lease: Lease,
+        stream: Stream,
+        group: GroupCommit,
         graph: str,
         run_id: str,
         effects: Effects,
         now: Callable[[], datetime],
         known: Iterable[Request] = (),
         answers: Sequence[Answered] = (),
-        head: Head | None = None,
+        wait_for_writes: bool = False,
     ) -> None:
-        self.lease = lease
+        self.stream = stream
+        self.lease = stream.lease
+        self._group = group
+        self._wait_for_writes = wait_for_writes
         self.graph = graph
         self.run_id = run_id
         self.effects = effects
         self.loop = effects.loop
         self.now = now
-        self.head = head
+        self.head: Head | None = None
         self.delivered: set[str] = set()
         self._known = {request.pause.interrupt_id: Tracked(request) for request in known}
         digests: dict[str, dict[int, str]] = {}
@@ -100,6 +103,20 @@ class RunContext:
     def paused(self) -> bool:
         """Whether a task of the graph waits for an answer, as far as this run has seen."""
         return bool(self._waiting)
+
+    async def send(self, write: Write) -> None:
+        """Have the desk's committer write; wait for it only where the run asks for that.
+
+        As LangGraph's own `async` durability does it, the graph goes on meanwhile. Nothing is
+        told to anyone before it is durable: that a thread rests is written behind all this.
+
+        Raises:
+            LeaseLost: Somebody else holds the thread by now.
+        """
+        if self._wait_for_writes:
+            await self._group.commit(write)
+        else:
+            await self._group.send(write)
 
     def deliver(self, request: Request) -> None:
         """Expect the graph to take this request's outcome during the run."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from signoff.db import audit, notices, requests, threads
-from signoff.db.group import Rows, Write, execute
+from signoff.db.group import Rows, Stream, Write, execute
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ThreadBusy
@@ -39,7 +39,7 @@ async def checkpoint(
         ThreadBusy: A worker of the desk holds the thread.
     """
     lease = await _lock(conn, thread_id, graph, at)
-    await execute(conn, [Write(lease, rows)])
+    await execute(conn, [Write(Stream(lease), rows)])
     closed = await requests.supersede(
         conn, thread_id, checkpoint_ns=checkpoint_ns, before=checkpoint_id, at=at
     )
@@ -66,7 +66,7 @@ async def task_writes(
     )
     events = [("request.delivered", each) for each in delivered]
     events += [("request.superseded", each) for each in closed]
-    write = Write(lease, rows)
+    write = Write(Stream(lease), rows)
     asked = {interrupt.id: interrupt for interrupt in interrupts(writes)}
     for interrupt_id in asked.keys() - await requests.opened_for(conn, task.thread_id, list(asked)):
         request = Request(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
@@ -14,6 +16,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import UnknownInterruptError
 from langgraph.types import Command
 
+from signoff.db.group import GroupCommit, Stream
 from signoff.db.pool import Database
 from signoff.db.requests import Answered
 from signoff.domain.errors import LeaseLost
@@ -41,15 +44,21 @@ class Assignment:
 
     `known` are the thread's requests that are open, undelivered or withdrawn; `answers` those
     given so far to the tasks they belong to. `work` is how often the thread was given work when
-    the run was begun, and `fresh` says that it has no checkpoint yet.
+    the run was begun, and `fresh` says that it has no checkpoint yet. `stream` takes what the run
+    writes; what a run that went well has written may still be on its way when it returns.
     """
 
-    lease: Lease
     work: int
     run: Run
     known: Sequence[Request] = ()
     answers: Sequence[Answered] = ()
     fresh: bool = False
+    stream: Stream
+
+    @property
+    def lease(self) -> Lease:
+        """The right to write to the thread."""
+        return self.stream.lease
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +89,12 @@ class _Standing(Enum):
 
 
 async def execute(
-    served: Served, assignment: Assignment, database: Database, *, now: Callable[[], datetime]
+    served: Served,
+    assignment: Assignment,
+    database: Database,
+    group: GroupCommit,
+    *,
+    now: Callable[[], datetime],
 ) -> Result:
     """Run the graph until it pauses, ends or fails.
 
@@ -88,7 +102,7 @@ async def execute(
         LeaseLost: Another process has the thread by now.
         asyncio.CancelledError: The run was cancelled; what it has stored stays.
     """
-    return await _Execution(served, assignment, database, now).run()
+    return await _Execution(served, assignment, database, group, now).run()
 
 
 class _Execution:
@@ -97,6 +111,7 @@ class _Execution:
         served: Served,
         assignment: Assignment,
         database: Database,
+        group: GroupCommit,
         now: Callable[[], datetime],
     ) -> None:
         self.graph = served.graph
@@ -107,7 +122,9 @@ class _Execution:
         self._failed: dict[str, str] = {}
         self._taken: list[str] = []
         self._context = RunContext(
-            lease=assignment.lease,
+            stream=assignment.stream,
+            group=group,
+            wait_for_writes=assignment.run.options.get("durability") == "sync",
             graph=served.name,
             run_id=assignment.run.id,
             effects=EffectLog(database, assignment.lease, self.saver.serde),
@@ -136,11 +153,15 @@ class _Execution:
             ):
                 self._values = values
             paused = self._context.paused or await self._at_breakpoint()
-        except LeaseLost:
-            raise
         except UnknownInterruptError as error:
+            await self._assignment.stream.flush()
             return self._ended(RunStatus.FAILED, f"the question is not pending any more: {error}")
+        except asyncio.CancelledError:
+            with suppress(Exception):
+                await self._assignment.stream.flush()
+            raise
         except Exception as error:
+            await self._flush_after(error)
             log.warning(
                 "run failed",
                 thread_id=run.thread_id,
@@ -150,6 +171,22 @@ class _Execution:
             )
             return self._ended(RunStatus.FAILED, f"{type(error).__name__}: {error}")
         return self._ended(RunStatus.PAUSED if paused else RunStatus.SUCCEEDED, None)
+
+    async def _flush_after(self, error: Exception) -> None:
+        """Wait for what a failed run has written; its own failure to write is no error twice.
+
+        Raises:
+            LeaseLost: That is why it failed.
+        """
+        if isinstance(error, LeaseLost):
+            raise error
+        try:
+            await self._assignment.stream.flush()
+        except LeaseLost:
+            raise
+        except Exception as again:
+            if again is not error:
+                log.warning("a write failed as well", exc_info=again)
 
     def _nothing_given(self) -> Result:
         if self._failed:

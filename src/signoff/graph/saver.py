@@ -109,9 +109,9 @@ class SignoffSaver(AsyncPostgresSaver):
                     at=self.now(),
                 )
         else:
-            write = Write(run.lease, rows)
+            write = Write(run.stream, rows)
             run.note_checkpoint(write, checkpoint_ns=namespace, checkpoint_id=checkpoint["id"])
-            await self._group.commit(write)
+            await run.send(write)
         return {
             "configurable": {
                 "thread_id": thread_id,
@@ -149,9 +149,9 @@ class SignoffSaver(AsyncPostgresSaver):
             async with self._database.transaction() as conn:
                 await outside.task_writes(conn, rows, writes, task, at=self.now())
         else:
-            write = Write(run.lease, rows)
+            write = Write(run.stream, rows)
             run.note_writes(write, writes, task)
-            await self._group.commit(write)
+            await run.send(write)
 
     def _write_rows(self, task: Task, task_path: str, writes: Sequence[tuple[str, Any]]) -> Rows:
         """The rows of a task's writes. LangGraph keeps those of control channels in one slot each.

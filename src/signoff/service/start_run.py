@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from signoff.db import audit, runs, threads
+from signoff.db.group import Stream
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import NothingPending, ThreadBusy, ThreadNotFound
 from signoff.domain.jsontext import check
@@ -133,5 +134,5 @@ async def _begin_on_new_thread(
         )
     if lease is None:
         return None
-    hand.take(Assignment(lease=lease, work=1, run=run, fresh=True))
+    hand.take(Assignment(stream=Stream(lease), work=1, run=run, fresh=True))
     return run

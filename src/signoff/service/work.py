@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from signoff.db import audit, notices, requests, runs, threads
-from signoff.db.group import Write
+from signoff.db.group import Stream, Write
 from signoff.db.pool import Connection
 from signoff.db.requests import Answered
 from signoff.domain.audit import AuditEntry
@@ -40,7 +40,9 @@ async def begin_run(
             if run is not None:
                 known = await requests.known(conn, lease.thread_id)
                 answers = await _answers(conn, lease.thread_id, known)
-                return Assignment(lease=lease, work=work, run=run, known=known, answers=answers)
+                return Assignment(
+                    stream=Stream(lease), work=work, run=run, known=known, answers=answers
+                )
             if await threads.release(conn, lease, work=work, status=resting, at=at):
                 return None
 
@@ -56,7 +58,7 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
     lease, run, at = assignment.lease, assignment.run, office.now()
     smooth = result.error is None and not result.failed and not result.recovered
     if smooth and result.status is not RunStatus.CANCELLED:
-        write = Write(lease)
+        write = Write(assignment.stream)
         write.add(
             "rested",
             {

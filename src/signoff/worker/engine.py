@@ -146,7 +146,8 @@ class Engine:
         run = assignment.run
         served = self._office.catalog[run.graph]
         try:
-            return await execute(served, assignment, self._office.database, now=self._office.now)
+            office = self._office
+            return await execute(served, assignment, office.database, office.group, now=office.now)
         except asyncio.CancelledError:
             if run.thread_id in self._cancelled and not self._closing:
                 return Result(status=RunStatus.CANCELLED)
