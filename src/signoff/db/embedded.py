@@ -104,6 +104,11 @@ def start(folder: Path, *, settings: Mapping[str, str] | None = None) -> Embedde
     return embedded
 
 
+def exists(folder: Path) -> bool:
+    """Whether a database has been made in `folder`; it need not run."""
+    return os.path.lexists(folder.expanduser() / "postgres")
+
+
 # --- the two locks -------------------------------------------------------------------------------
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from secrets import token_hex
 from typing import Any, Self
 
 import orjson
+import structlog
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import OperationalError, UniqueViolation
@@ -19,6 +22,14 @@ from signoff.domain.errors import DatabaseUnreachable
 
 SCHEMA = "signoff"
 """Where all tables live, so that a database with tables of its own can host them."""
+
+PATIENCE = 30.0
+"""Seconds that a process which starts waits for the database to answer."""
+
+CONNECT_TIMEOUT = 10
+"""Seconds for one attempt, unless the database's address says otherwise."""
+
+log = structlog.get_logger(__name__)
 
 Connection = AsyncConnection[DictRow]
 Cursor = AsyncCursor[DictRow]
@@ -32,6 +43,7 @@ __all__ = [
     "Json",
     "UniqueViolation",
     "conninfo",
+    "probe",
     "won",
 ]
 
@@ -54,7 +66,12 @@ def conninfo(url: str, instance: str) -> str:
     except Exception as error:
         raise DatabaseUnreachable(f"not a PostgreSQL address: {error}") from error
     options = f"{parts.get('options') or ''} -c search_path={SCHEMA} -c timezone=UTC".strip()
-    return make_conninfo(url, options=options, application_name=f"signoff {instance}")
+    return make_conninfo(
+        url,
+        options=options,
+        application_name=f"signoff {instance}",
+        connect_timeout=parts.get("connect_timeout") or CONNECT_TIMEOUT,
+    )
 
 
 class Database:
@@ -78,8 +95,9 @@ class Database:
         )
 
     async def __aenter__(self) -> Self:
+        await self._reach()
         try:
-            await self.pool.open(wait=True, timeout=30)
+            await self.pool.open(wait=True, timeout=PATIENCE)
         except (PoolTimeout, OperationalError) as error:
             await self.pool.close()
             raise DatabaseUnreachable(f"the database does not answer: {error}") from error
@@ -103,6 +121,37 @@ class Database:
     async def connect(self) -> Connection:
         """A connection outside the pool, for listening and for locks that outlive a statement."""
         return await AsyncConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
+
+    async def _reach(self) -> None:
+        """Return once the database lets us in: it may be starting just as we are."""
+        give_up_at = time.monotonic() + PATIENCE
+        told = False
+        while (problem := await _problem(self.conninfo)) is not None:
+            if time.monotonic() > give_up_at:
+                raise DatabaseUnreachable(f"the database does not answer: {problem}")
+            if not told:
+                log.warning("the database does not answer yet, trying again", reason=problem)
+                told = True
+            await asyncio.sleep(0.5)
+
+
+async def probe(url: str) -> None:
+    """Return if the database lets us in, now.
+
+    Raises:
+        DatabaseUnreachable: It does not, and why.
+    """
+    if (problem := await _problem(conninfo(url, "probe"))) is not None:
+        raise DatabaseUnreachable(f"the database does not answer: {problem}")
+
+
+async def _problem(conninfo: str) -> str | None:
+    try:
+        conn = await AsyncConnection.connect(conninfo)
+    except OperationalError as error:
+        return " ".join(str(error).split())
+    await conn.close()
+    return None
 
 
 async def won(cursor: Cursor) -> bool:
