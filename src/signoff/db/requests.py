@@ -133,6 +133,39 @@ async def lock(conn: Connection, request_id: str) -> tuple[Locked, Request] | No
     return (thread, _with_votes(row)) if thread and row else None
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A request as it was read, with all that a run of its thread has to know of.
+
+    `epoch` is the thread's at that moment: as long as it stands, nobody has run it since.
+    """
+
+    request: Request
+    known: Sequence[Request]
+    epoch: int
+
+
+async def with_known(conn: Connection, request_id: str) -> Found | None:
+    """One request, and what else its thread waits for."""
+    cursor = await conn.execute(
+        f"""
+        SELECT {COLUMNS}, {_VOTES},
+               (SELECT epoch FROM threads WHERE threads.id = thread_id) AS epoch
+          FROM requests
+         WHERE thread_id = (SELECT thread_id FROM requests WHERE id = %(id)s)
+           AND (id = %(id)s OR state IN ('open', 'withdrawn')
+                OR delivery IN ('pending', 'failed') OR voided)
+         ORDER BY opened_at, id
+        """,
+        {"id": request_id},
+    )
+    rows = await cursor.fetchall()
+    epochs = [row.pop("epoch") for row in rows]
+    found = [_with_votes(row) for row in rows]
+    request = next((each for each in found if each.id == request_id), None)
+    return Found(request, found, epochs[0]) if request else None
+
+
 async def known(conn: Connection, thread_id: str) -> list[Request]:
     """What a run of a thread has to know of: all but what is delivered or superseded for good."""
     cursor = await conn.execute(
@@ -174,20 +207,36 @@ class Answered:
     voided: bool
 
 
-async def answers(conn: Connection, thread_id: str) -> list[Answered]:
-    """All answers given so far to the tasks that a thread still waits for."""
+async def answers(conn: Connection, thread_id: str, known: Sequence[Request]) -> Sequence[Answered]:
+    """All answers given so far to the tasks that a thread still waits for.
+
+    Mostly they are those of the requests that a run knows of, and need no look.
+    """
+    if (derived := derive_answers(known)) is not None:
+        return derived
     cursor = await conn.execute(
         """
         SELECT task_id, position, digest, voided FROM requests
          WHERE thread_id = %(thread_id)s AND outcome IS NOT NULL
            AND task_id IN (
             SELECT task_id FROM requests
-             WHERE thread_id = %(thread_id)s
-               AND (state = 'open' OR delivery IN ('pending', 'failed') OR voided))
+             WHERE thread_id = %(thread_id)s AND (state IN ('open', 'withdrawn')
+                OR delivery IN ('pending', 'failed') OR voided))
         """,
         {"thread_id": thread_id},
     )
     return [Answered(**row) async for row in cursor]
+
+
+def derive_answers(known: Sequence[Request]) -> list[Answered] | None:
+    """The answers of requests that are the first of their tasks; None if one of them is not."""
+    if any(request.pause.position or request.voided for request in known):
+        return None
+    return [
+        Answered(request.pause.task_id, 0, request.digest, voided=False)
+        for request in known
+        if request.outcome is not None
+    ]
 
 
 async def revise(conn: Connection, request: Request) -> bool:

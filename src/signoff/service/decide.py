@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from signoff.db import audit, requests, runs, votes
+from signoff.db import decisions, requests, runs, votes
+from signoff.db.decisions import Closing
+from signoff.db.group import Stream
 from signoff.db.pool import Connection, UniqueViolation
-from signoff.db.threads import Locked, lock
+from signoff.db.requests import Found, derive_answers
+from signoff.db.threads import lock
 from signoff.domain.audit import AuditEntry
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
@@ -21,10 +25,11 @@ from signoff.domain.jsontext import digest
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
-from signoff.domain.thread import Lease
+from signoff.domain.thread import is_thread_id
 from signoff.graph.pauses import ballot_of, check_ballot
-from signoff.ids import new_id
-from signoff.service.office import Office, give_work
+from signoff.graph.runner import Assignment
+from signoff.ids import is_id, new_id
+from signoff.service.office import Office
 
 MAX_KEY = 255
 """The longest idempotency key, in characters."""
@@ -53,29 +58,62 @@ async def decide(
     check_principal(by)
     if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY:
         raise InvalidInput(f"an idempotency key has 1 to {MAX_KEY} characters")
-    try:
-        async with office.database.transaction() as conn:
+    if not is_id(request_id):
+        raise RequestNotFound(f"There is no request {request_id}.")
+    while True:
+        async with office.database.connection() as conn:
+            found = await requests.with_known(conn, request_id)
+            if found is None:
+                raise RequestNotFound(f"There is no request {request_id}.")
             if idempotency_key is not None and await _repeats(
                 conn, request_id, ballot, by, idempotency_key
             ):
-                found = await requests.get(conn, request_id)
-                assert found is not None
-                return found
-            locked = await requests.lock(conn, request_id)
-            if locked is None:
-                raise RequestNotFound(f"There is no request {request_id}.")
-            thread, request = locked
-            after = await _vote(conn, office, request, ballot, by, idempotency_key)
-            lease = None
-            if after is not request:
-                _, lease = await _resume(conn, office, thread, request.pause.graph, by)
+                return found.request
+        closing = _close(office, found.request, ballot, by, idempotency_key)
+        if closing is None:
+            return found.request
+        if await _record(office, found, closing):
+            return closing.after
+        # Somebody was faster: see what stands now, and answer to that.
+
+
+async def _record(office: Office, found: Found, closing: Closing) -> bool:
+    """Commit a closing, and have its thread go on; False if the request is not as it was seen."""
+    run = _resume(office, found.request.thread_id, found.request.graph, closing.vote.by)
+    hand = office.hand
+    worker = hand.reach_out() if hand is not None and run.graph in office.catalog else None
+    try:
+        if worker is None or hand is None:
+            async with office.database.transaction() as conn:
+                recorded = await decisions.record(conn, [closing], run, worker=None)
+                if recorded.idle:
+                    await office.jobs.look_at(conn, run.thread_id, run.graph)
+            return recorded.closed > 0
+        async with office.database.connection() as conn:
+            recorded = await decisions.record(conn, [closing], run, worker=worker)
     except UniqueViolation as error:
         raise IdempotencyKeyReused(
             "This idempotency key was used for another decision at the same time."
         ) from error
-    if lease is not None and office.hand is not None:
-        office.hand.take(lease)
-    return after
+    lease = recorded.lease
+    if lease is None:
+        return recorded.closed > 0
+    known = [closing.after if r.id == closing.after.id else r for r in found.known]
+    answers = derive_answers(known)
+    if answers is None or lease.epoch != found.epoch + 1:
+        # There is more to look up, or the thread went on and came to rest since it was read.
+        hand.take(lease)
+        return True
+    hand.take(
+        Assignment(
+            stream=Stream(lease),
+            work=recorded.work,
+            run=replace(run, status=RunStatus.RUNNING, attempt=1),
+            known=known,
+            answers=answers,
+        )
+    )
+    return True
 
 
 async def resume(office: Office, thread_id: str, answer: Any, *, by: str) -> Run:
@@ -91,20 +129,32 @@ async def resume(office: Office, thread_id: str, answer: Any, *, by: str) -> Run
         RequestClosed, InvalidAnswer: As in `decide`.
     """
     check_principal(by)
+    if not is_thread_id(thread_id):
+        raise ThreadNotFound(f"There is no thread {thread_id}.")
     async with office.database.transaction() as conn:
         thread = await lock(conn, thread_id)
         if thread is None:
             raise ThreadNotFound(f"There is no thread {thread_id}.")
         waiting = [r for r in await requests.known(conn, thread_id) if _waits(r)]
+        closings = []
         for request, value in _match(thread_id, waiting, answer):
-            await _vote(conn, office, request, ballot_of(request, value), by, None)
-        assert thread.graph is not None
-        run, lease = await _resume(conn, office, thread, thread.graph, by)
-        if run is None:
-            run = await runs.queued_resume(conn, thread_id)
-            assert run is not None, "a resume that could not be queued was queued before"
-    if lease is not None and office.hand is not None:
-        office.hand.take(lease)
+            closing = _close(office, request, ballot_of(request, value), by, None)
+            assert closing is not None, "an open request has no vote that could be repeated"
+            closings.append(closing)
+        run = _resume(office, thread_id, closings[0].seen.graph, by)
+        worker = None
+        if office.hand is not None and run.graph in office.catalog:
+            worker = office.hand.reach_out()
+        recorded = await decisions.record(conn, closings, run, worker=worker)
+        assert recorded.closed == len(closings), "the thread is locked, so nothing else closes them"
+        if recorded.idle and worker is None:
+            await office.jobs.look_at(conn, thread_id, run.graph)
+        if not recorded.run_queued:
+            queued = await runs.queued_resume(conn, thread_id)
+            assert queued is not None, "a resume that could not be queued was queued before"
+            run = queued
+    if recorded.lease is not None and office.hand is not None:
+        office.hand.take(recorded.lease)
     return run
 
 
@@ -141,51 +191,39 @@ def _fingerprint(ballot: Ballot) -> str:
     return digest({"action": ballot.action, "values": ballot.values, "note": ballot.note})
 
 
-async def _vote(
-    conn: Connection,
-    office: Office,
-    request: Request,
-    ballot: Ballot,
-    by: str,
-    idempotency_key: str | None,
-) -> Request:
-    """The request after a vote; the same object, and nothing written, if it repeats one."""
+def _close(
+    office: Office, request: Request, ballot: Ballot, by: str, idempotency_key: str | None
+) -> Closing | None:
+    """The closing of a request by this vote; None if it repeats one, and changes nothing."""
     at = office.now()
     after = request.with_vote(ballot, by=by, at=at)
     if after is request:
-        return request
+        return None
     check_ballot(request, ballot)
-    await votes.insert(
-        conn,
-        request.id,
-        after.votes[-1],
-        idempotency_key=idempotency_key,
-        fingerprint=_fingerprint(ballot),
-    )
     assert after.outcome is not None
-    await requests.close(conn, request.id, to=after.state, outcome=after.outcome, at=at)
-    await audit.append(
-        conn,
-        AuditEntry(
+    return Closing(
+        seen=request,
+        after=after,
+        vote=after.votes[-1],
+        fingerprint=_fingerprint(ballot),
+        idempotency_key=idempotency_key,
+        entry=AuditEntry(
             event="request.decided",
             thread_id=request.thread_id,
             by=by,
             at=at,
             request_id=request.id,
-            data={"outcome": after.outcome.to_json(), "digest": request.question.digest},
+            data={"outcome": after.outcome.to_json(), "digest": request.digest},
         ),
     )
-    return after
 
 
-async def _resume(
-    conn: Connection, office: Office, thread: Locked, graph: str, by: str
-) -> tuple[Run | None, Lease | None]:
-    """Queue the run that delivers what was decided; None if one is queued already."""
+def _resume(office: Office, thread_id: str, graph: str, by: str) -> Run:
+    """The run that delivers what was decided."""
     at = office.now()
-    run = Run(
+    return Run(
         id=new_id(),
-        thread_id=thread.id,
+        thread_id=thread_id,
         graph=graph,
         kind=RunKind.RESUME,
         status=RunStatus.QUEUED,
@@ -193,6 +231,3 @@ async def _resume(
         created_at=at,
         updated_at=at,
     )
-    inserted = await runs.insert(conn, run)
-    lease = await give_work(conn, office, thread, graph, at)
-    return (run if inserted else None), lease

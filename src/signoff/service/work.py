@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from signoff.db import audit, notices, requests, runs, threads
 from signoff.db.group import Stream, Write
 from signoff.db.pool import Connection
-from signoff.db.requests import Answered
 from signoff.domain.audit import AuditEntry
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import Delivery, Request, RequestState
+from signoff.domain.request import Delivery, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Lease, ThreadStatus
 from signoff.graph.runner import Assignment, Result
@@ -39,7 +36,7 @@ async def begin_run(
             work, run = await runs.begin_next(conn, lease, at)
             if run is not None:
                 known = await requests.known(conn, lease.thread_id)
-                answers = await _answers(conn, lease.thread_id, known)
+                answers = await requests.answers(conn, lease.thread_id, known)
                 return Assignment(
                     stream=Stream(lease), work=work, run=run, known=known, answers=answers
                 )
@@ -114,19 +111,6 @@ async def withdraw_open(
             for request_id in closed
         ),
     )
-
-
-async def _answers(
-    conn: Connection, thread_id: str, known: Sequence[Request]
-) -> Sequence[Answered]:
-    """All answers given to the tasks that wait. Mostly they are the ones about to be delivered."""
-    if any(request.pause.position or request.voided for request in known):
-        return await requests.answers(conn, thread_id)
-    return [
-        Answered(request.pause.task_id, 0, request.digest, voided=False)
-        for request in known
-        if request.outcome is not None
-    ]
 
 
 async def _settle(conn: Connection, run: Run, result: Result, office: Office) -> None:
