@@ -12,10 +12,11 @@ from typing import Any, Self
 import orjson
 import structlog
 from psycopg import AsyncConnection, AsyncCursor
+from psycopg import Error as DriverError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import OperationalError, UniqueViolation
 from psycopg.rows import DictRow, dict_row
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from signoff.domain.errors import DatabaseUnreachable
@@ -40,7 +41,9 @@ __all__ = [
     "Connection",
     "Cursor",
     "Database",
+    "DriverError",
     "Json",
+    "OperationalError",
     "UniqueViolation",
     "conninfo",
     "probe",
@@ -90,7 +93,7 @@ class Database:
             max_size=max_connections,
             open=False,
             kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
-            check=None,
+            configure=_configure,
             name="signoff",
         )
 
@@ -152,6 +155,10 @@ async def _problem(conninfo: str) -> str | None:
         return " ".join(str(error).split())
     await conn.close()
     return None
+
+
+async def _configure(conn: Connection) -> None:
+    set_json_loads(orjson.loads, conn)
 
 
 async def won(cursor: Cursor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +29,25 @@ def _run(row: dict[str, Any]) -> Run:
             "status": RunStatus(row["status"]),
         }
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """Where a run stands, and, once it has ended, where it left its thread.
+
+    `interrupts` are the pauses that the graph has no answer to yet, as LangGraph's server lists
+    them: ``value``, ``id`` and ``response_schema``.
+    """
+
+    status: RunStatus
+    error: str | None
+    values: Any
+    interrupts: list[dict[str, Any]]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is paused, has ended or was cancelled."""
+        return self.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 async def insert(conn: Connection, run: Run) -> bool:
@@ -70,6 +90,38 @@ async def get(conn: Connection, thread_id: str, run_id: str) -> Run | None:
     )
     row = await cursor.fetchone()
     return _run(row) if row else None
+
+
+async def ending(conn: Connection, thread_id: str, run_id: str) -> Ending | None:
+    """How a run has ended and where it left the thread; None if there is no such run."""
+    if not is_thread_id(thread_id) or not is_id(run_id):
+        return None
+    cursor = await conn.execute(
+        """
+        SELECT runs.status, runs.error,
+               CASE WHEN runs.status NOT IN ('queued', 'running') THEN state_values END AS values,
+               CASE WHEN runs.status = 'paused' THEN (
+                    SELECT jsonb_agg(jsonb_build_object(
+                            'value', payload, 'id', interrupt_id, 'response_schema',
+                            response_schema) ORDER BY opened_at, requests.id)
+                      FROM requests
+                     WHERE thread_id = threads.id AND delivered_at IS NULL
+                       AND (state = 'open' OR delivery IN ('pending', 'failed'))
+               ) END AS interrupts
+          FROM runs JOIN threads ON threads.id = runs.thread_id
+         WHERE runs.thread_id = %s AND runs.id = %s
+        """,
+        (thread_id, run_id),
+    )
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    return Ending(
+        status=RunStatus(row["status"]),
+        error=row["error"],
+        values=row["values"],
+        interrupts=row["interrupts"] or [],
+    )
 
 
 async def latest(conn: Connection, thread_id: str) -> Run | None:

@@ -176,6 +176,20 @@ async def hold(conn: Connection, lease: Lease) -> int:
     return int(row["work"])
 
 
+async def fence(conn: Connection, thread_id: str) -> Lease:
+    """Refuse what earlier holders of a locked, idle thread may still write; the lease that holds.
+
+    It is valid for this transaction, which keeps the lock.
+    """
+    cursor = await conn.execute(
+        "UPDATE threads SET epoch = epoch + 1 WHERE id = %s AND ready_at IS NULL RETURNING epoch",
+        (thread_id,),
+    )
+    row = await cursor.fetchone()
+    assert row is not None, "the caller has locked the thread and seen that it is idle"
+    return Lease(thread_id, row["epoch"])
+
+
 async def record(
     conn: Connection,
     lease: Lease,

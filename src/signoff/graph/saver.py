@@ -29,7 +29,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from signoff.db.group import GroupCommit, Rows, Write, base64
-from signoff.db.pool import Database
+from signoff.db.pool import Connection, Database
 from signoff.graph import outside
 from signoff.graph.context import RunContext
 from signoff.graph.keys import RUN
@@ -98,7 +98,7 @@ class SignoffSaver(AsyncPostgresSaver):
         rows = self._checkpoint_rows(config, checkpoint, metadata, new_versions)
         run: RunContext | None = configurable.get(RUN)
         if run is None:
-            async with self._database.transaction() as conn:
+            async with self._transaction() as conn:
                 await outside.checkpoint(
                     conn,
                     rows,
@@ -146,7 +146,7 @@ class SignoffSaver(AsyncPostgresSaver):
         rows = self._write_rows(task, task_path, writes)
         run: RunContext | None = configurable.get(RUN)
         if run is None:
-            async with self._database.transaction() as conn:
+            async with self._transaction() as conn:
                 await outside.task_writes(conn, rows, writes, task, at=self.now())
         else:
             write = Write(run.stream, rows)
@@ -229,6 +229,12 @@ class SignoffSaver(AsyncPostgresSaver):
             key=(place["thread_id"], place["checkpoint_ns"], checkpoint["id"]),
         )
         return rows
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        """What a write without a run's lease happens in."""
+        async with self._database.transaction() as conn:
+            yield conn
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:

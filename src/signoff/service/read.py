@@ -304,7 +304,7 @@ def _sort_key(text: str, sort: str) -> str:
         ValueError: It is none.
     """
     if "priority" in sort:
-        return str(int(text) % len(PRIORITIES))
+        return str([str(rank(each)) for each in PRIORITIES].index(text))
     if text in ("infinity", "-infinity"):
         return text
     return datetime.fromisoformat(text).isoformat()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import uuid4
 
 from signoff.db import runs, threads
 from signoff.db.notices import Notices
+from signoff.db.runs import Ending
 from signoff.domain.errors import RunNotFound, ThreadNotFound
-from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.service.office import Office
 
@@ -35,19 +39,47 @@ async def until_settled(office: Office, notices: Notices, thread_id: str) -> Thr
             await changed.wait()
 
 
-async def until_ended(office: Office, notices: Notices, thread_id: str, run_id: str) -> Run:
-    """The run, once it is paused, has ended or was cancelled.
-
-    Raises:
-        RunNotFound: There is no such run on this thread.
-    """
+@asynccontextmanager
+async def watching(office: Office, notices: Notices, thread_id: str) -> AsyncIterator[Watch]:
+    """Watch a thread. Begun before a run is, it misses nothing of that run."""
     async with notices.of_thread(thread_id) as changed:
-        while True:
-            changed.clear()
-            async with office.database.connection() as conn:
-                run = await runs.get(conn, thread_id, run_id)
-            if run is None:
-                raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
-            if run.status not in (RunStatus.QUEUED, RunStatus.RUNNING):
-                return run
-            await changed.wait()
+        yield Watch(office, thread_id, changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Looks at a thread's run whenever the thread may have changed."""
+
+    office: Office
+    thread_id: str
+    changed: asyncio.Event
+
+    async def until_ended(self, run_id: str, *, within: float) -> Ending | None:
+        """The end of a run that was under way when the watch began; None if it takes longer.
+
+        Paused and cancelled are ends as well. `within` is in seconds.
+
+        Raises:
+            RunNotFound: There is no such run on this thread.
+        """
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    await self.changed.wait()
+                    self.changed.clear()
+                    if (ending := await self.look(run_id)).ended:
+                        return ending
+        except TimeoutError:
+            return None
+
+    async def look(self, run_id: str) -> Ending:
+        """How a run stands now.
+
+        Raises:
+            RunNotFound: There is no such run on this thread.
+        """
+        async with self.office.database.connection() as conn:
+            ending = await runs.ending(conn, self.thread_id, run_id)
+        if ending is None:
+            raise RunNotFound(f"Thread {self.thread_id} has no run {run_id}.")
+        return ending
