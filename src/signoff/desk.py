@@ -101,6 +101,7 @@ class Signoff:
             self._office = Office(
                 database=database,
                 group=self._group,
+                notices=self._notices,
                 jobs=jobs,
                 catalog=Catalog(
                     graphs,

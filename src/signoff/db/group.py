@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 import orjson
@@ -52,13 +53,22 @@ class Rows(list[tuple[Table, Any, orjson.Fragment]]):
         self.append((table, key, orjson.Fragment(orjson.dumps(row))))
 
 
+@dataclass(frozen=True, slots=True)
+class Rested:
+    """What the database knows of a thread that came to rest, besides what was written."""
+
+    graph: str
+    metadata: dict[str, Any]
+    created_at: datetime
+
+
 @dataclass(slots=True, eq=False)
 class Stream:
     """The writes of one run, in order: after one has failed, none of those behind it is written."""
 
     lease: Lease
     failure: BaseException | None = None
-    waiting: deque[asyncio.Future[bool]] = field(default_factory=deque)
+    waiting: deque[asyncio.Future[Rested | None]] = field(default_factory=deque)
 
     async def flush(self) -> None:
         """Return once all that was written is durable.
@@ -105,11 +115,11 @@ class GroupCommit:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[Write, asyncio.Future[bool]]] = []
+        self._waiting: list[tuple[Write, asyncio.Future[Rested | None]]] = []
         self._drain: asyncio.Task[None] | None = None
 
-    async def commit(self, write: Write) -> bool:
-        """Return once `write` is durable: whether its thread is at rest by it.
+    async def commit(self, write: Write) -> Rested | None:
+        """Return once `write` is durable: what is known of its thread, if that is at rest by it.
 
         Raises:
             LeaseLost: Somebody else holds the thread by now; nothing was written.
@@ -134,8 +144,8 @@ class GroupCommit:
             raise stream.failure
         stream.waiting.append(self._put(write))
 
-    def _put(self, write: Write) -> asyncio.Future[bool]:
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    def _put(self, write: Write) -> asyncio.Future[Rested | None]:
+        done: asyncio.Future[Rested | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((write, done))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._commit_all(), context=Context())
@@ -152,7 +162,7 @@ class GroupCommit:
                 _fail(group, error)
                 raise
 
-    async def _commit_group(self, group: list[tuple[Write, asyncio.Future[bool]]]) -> None:
+    async def _commit_group(self, group: list[tuple[Write, asyncio.Future[Rested | None]]]) -> None:
         for one in group:
             if one[0].stream.failure is not None:
                 _fail([one], one[0].stream.failure)
@@ -170,11 +180,11 @@ class GroupCommit:
             return
         for write, done in group:
             if write.lease in held and not done.done():
-                done.set_result(write.lease.thread_id in rested)
+                done.set_result(rested.get(write.lease.thread_id))
             elif write.lease not in held:
                 _fail([(write, done)], LeaseLost(write.lease.thread_id))
 
-    async def _write(self, writes: list[Write]) -> tuple[set[Lease], set[str]]:
+    async def _write(self, writes: list[Write]) -> tuple[set[Lease], dict[str, Rested]]:
         """Commit what is still under its lease; the leases that hold, and the threads at rest."""
         if not writes[0].afterwards:
             async with self._database.connection() as conn:
@@ -192,7 +202,7 @@ def base64(data: bytes | None) -> str | None:
     return None if data is None else b2a_base64(data, newline=False).decode()
 
 
-def _next_group(waiting: list[tuple[Write, asyncio.Future[bool]]]) -> int:
+def _next_group(waiting: list[tuple[Write, asyncio.Future[Rested | None]]]) -> int:
     """How many of the waiting writes go together.
 
     One with steps of its own goes alone; so do writes of one thread under different leases.
@@ -221,19 +231,19 @@ def _document(writes: list[Write]) -> bytes:
     )
 
 
-async def execute(conn: Connection, writes: list[Write]) -> tuple[set[Lease], set[str]]:
+async def execute(conn: Connection, writes: list[Write]) -> tuple[set[Lease], dict[str, Rested]]:
     """Write the rows of threads whose leases hold; those leases, and the threads at rest by it."""
     cursor = await conn.execute(COMMIT, (_document(writes).decode(),))
     held: set[Lease] = set()
-    rested: set[str] = set()
+    rested: dict[str, Rested] = {}
     for row in await cursor.fetchall():
         held.add(Lease(row["id"], row["epoch"]))
         if row["rested"]:
-            rested.add(row["id"])
+            rested[row["id"]] = Rested(row["graph"], row["metadata"], row["created_at"])
     return held, rested
 
 
-def _fail(group: list[tuple[Write, asyncio.Future[bool]]], error: BaseException) -> None:
+def _fail(group: list[tuple[Write, asyncio.Future[Rested | None]]], error: BaseException) -> None:
     for write, done in group:
         write.stream.failure = write.stream.failure or error
         if not done.done():
@@ -329,12 +339,14 @@ WITH given AS MATERIALIZED (
         at timestamptz)
       JOIN held ON held.id = row.thread_id
      WHERE threads.id = row.thread_id AND threads.work = row.work
-    RETURNING threads.id, row.run_id, row.run_status, row.at
+    RETURNING threads.id, row.run_id, row.run_status, row.at,
+              threads.graph, threads.metadata, threads.created_at
 ), ended AS (
     UPDATE runs SET status = rested.run_status, updated_at = rested.at
       FROM rested WHERE runs.id = rested.run_id AND runs.status = 'running'
 )
-SELECT held.id, held.epoch, rested.id IS NOT NULL AS rested,
+SELECT held.id, held.epoch, rested.id IS NOT NULL AS rested, rested.graph, rested.metadata,
+       rested.created_at,
        CASE WHEN rested.id IS NOT NULL THEN pg_notify('signoff', 'thread ' || rested.id) END
   FROM held LEFT JOIN rested ON rested.id = held.id
 """

@@ -13,6 +13,7 @@ from psycopg import Error
 
 from signoff.db.jobs import CHANNEL as JOBS
 from signoff.db.pool import Connection, Database
+from signoff.domain.thread import Thread
 
 CHANNEL = "signoff"
 
@@ -29,6 +30,19 @@ async def cancel_run(conn: Connection, thread_id: str) -> None:
     await conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"cancel {thread_id}"))
 
 
+class Changed(asyncio.Event):
+    """Set when a thread may have changed. `rested` is how it came to rest, where that is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rested: Thread | None = None
+
+    def tell(self, rested: Thread | None) -> None:
+        """Wake whoever waits."""
+        self.rested = rested
+        self.set()
+
+
 class Notices:
     """One listening connection for the whole process.
 
@@ -40,7 +54,7 @@ class Notices:
         self.on_job: Callable[[], None] = lambda: None
         self.on_cancel: Callable[[str | None], None] = lambda _thread_id: None
         self._database = database
-        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._watches: dict[str, set[Changed]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -56,16 +70,21 @@ class Notices:
                 await self._task
 
     @asynccontextmanager
-    async def of_thread(self, thread_id: str) -> AsyncIterator[asyncio.Event]:
+    async def of_thread(self, thread_id: str) -> AsyncIterator[Changed]:
         """An event that is set when the thread may have changed; clear it before looking."""
-        event = asyncio.Event()
-        self._waiting[thread_id].add(event)
+        changed = Changed()
+        self._watches[thread_id].add(changed)
         try:
-            yield event
+            yield changed
         finally:
-            self._waiting[thread_id].discard(event)
-            if not self._waiting[thread_id]:
-                del self._waiting[thread_id]
+            self._watches[thread_id].discard(changed)
+            if not self._watches[thread_id]:
+                del self._watches[thread_id]
+
+    def tell(self, thread_id: str, rested: Thread | None = None) -> None:
+        """Wake those who wait for a thread in this process, sooner than the database does."""
+        for changed in self._watches.get(thread_id, ()):
+            changed.tell(rested)
 
     async def _listen(self, listening: asyncio.Future[None]) -> None:
         pause = 0.1
@@ -94,14 +113,12 @@ class Notices:
             return
         what, _, thread_id = payload.partition(" ")
         if what == "thread":
-            for event in self._waiting.get(thread_id, ()):
-                event.set()
+            self.tell(thread_id)
         elif what == "cancel":
             self.on_cancel(thread_id)
 
     def _missed(self) -> None:
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        for thread_id in self._watches:
+            self.tell(thread_id)
         self.on_job()
         self.on_cancel(None)

@@ -226,8 +226,6 @@ class _Execution:
             "configurable": {
                 **configurable,
                 "thread_id": run.thread_id,
-                "run_id": run.id,
-                "graph_id": run.graph,
                 RUN: self._context,
                 STRICT_RESUME: True,
             },
@@ -235,9 +233,7 @@ class _Execution:
                 **run.metadata,
                 "run_id": run.id,
                 "graph_id": run.graph,
-                "thread_id": run.thread_id,
                 "created_by": run.by,
-                "run_attempt": run.attempt,
             },
         }
         if run.fork_from is not None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from signoff.db import threads
 from signoff.db.group import GroupCommit
 from signoff.db.jobs import Jobs
+from signoff.db.notices import Notices
 from signoff.db.pool import Connection, Database
 from signoff.db.threads import Locked
 from signoff.domain.thread import Lease
@@ -23,6 +24,9 @@ class Hand(Protocol):
     def reach_out(self) -> int | None:
         """The worker's id if it has room for one more thread, else None."""
 
+    def works_on(self, thread_id: str) -> bool:
+        """Whether a thread is in this worker's hands; when it comes to rest, waiters are told."""
+
     def take(self, assignment: Assignment | Lease) -> None:
         """Work on a thread whose lease this worker was given; after the commit that gave it."""
 
@@ -33,6 +37,7 @@ class Office:
 
     database: Database
     group: GroupCommit
+    notices: Notices
     jobs: Jobs
     catalog: Catalog
     now: Callable[[], datetime]

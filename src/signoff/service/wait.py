@@ -29,14 +29,17 @@ async def until_settled(office: Office, notices: Notices, thread_id: str) -> Thr
     """
     async with notices.of_thread(thread_id) as changed:
         while True:
-            changed.clear()
-            async with office.database.connection() as conn:
-                thread = await threads.get(conn, thread_id)
-            if thread is None:
-                raise ThreadNotFound(f"There is no thread {thread_id}.")
-            if thread.status is not ThreadStatus.BUSY:
-                return thread
+            if office.hand is None or not office.hand.works_on(thread_id):
+                async with office.database.connection() as conn:
+                    thread = await threads.get(conn, thread_id)
+                if thread is None:
+                    raise ThreadNotFound(f"There is no thread {thread_id}.")
+                if thread.status is not ThreadStatus.BUSY:
+                    return thread
             await changed.wait()
+            changed.clear()
+            if changed.rested is not None:
+                return changed.rested
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from signoff.domain.audit import AuditEntry
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Delivery, RequestState
 from signoff.domain.run import Run, RunStatus
-from signoff.domain.thread import Lease, ThreadStatus
+from signoff.domain.thread import Lease, Thread, ThreadStatus
 from signoff.graph.runner import Assignment, Result
 from signoff.service.office import Office
 
@@ -68,7 +68,21 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
                 "at": at,
             },
         )
-        if await office.group.commit(write):
+        rested = await office.group.commit(write)
+        if rested is not None:
+            office.notices.tell(
+                lease.thread_id,
+                Thread(
+                    id=lease.thread_id,
+                    graph=rested.graph,
+                    status=_status(result),
+                    values=result.values,
+                    error=None,
+                    metadata=rested.metadata,
+                    created_at=rested.created_at,
+                    updated_at=at,
+                ),
+            )
             return None
     async with office.database.transaction() as conn:
         await threads.hold(conn, lease)

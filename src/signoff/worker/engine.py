@@ -65,6 +65,10 @@ class Engine:
             return None
         return self._worker_id
 
+    def works_on(self, thread_id: str) -> bool:
+        """Whether a thread is in this worker's hands."""
+        return thread_id in self._active
+
     def take(self, assignment: Assignment | Lease) -> None:
         """Work on a thread whose lease this worker was given."""
         lease = assignment.lease if isinstance(assignment, Assignment) else assignment
@@ -162,6 +166,8 @@ class Engine:
     def _done(self, thread_id: str, task: asyncio.Task[None]) -> None:
         if self._active.get(thread_id) is task:
             del self._active[thread_id]
+            # Whoever came between the thread's rest and this moment has relied on being told.
+            self._notices.tell(thread_id)
         self._cancelled.discard(thread_id)
 
     # Cancelling.
