@@ -13,7 +13,7 @@ See docs/adr/0003-guarded-interrupt.md.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from threading import RLock
 from types import FunctionType
@@ -28,6 +28,9 @@ from signoff.graph.pauses import digest_of
 
 VOID = "void"
 """In place of a digest: an answer that is never to be used again."""
+
+MAX_ASKING = 10_000
+"""Tasks that ask something at the same moment, in this process."""
 
 
 class Answers:
@@ -81,12 +84,32 @@ def _guarded(value: Any, *, response_schema: Any = None) -> Any:
 def ask(value: Any, response_schema: Any) -> Any:
     """`interrupt(value, response_schema=...)`, guarded where a desk runs the graph."""
     configurable = get_config()["configurable"]
+    namespace: str = configurable["checkpoint_ns"]
+    task_id = namespace.rpartition(":")[2]
+    _asking[task_id] = namespace
+    if len(_asking) > MAX_ASKING:
+        _asking.popitem(last=False)
     run = configurable.get(RUN)
     if run is None:
         return _interrupt(value, response_schema=response_schema)
-    task_id = configurable["checkpoint_ns"].rpartition(":")[2]
     return run.answers.ask(task_id, configurable[SCRATCHPAD], value, response_schema)
 
+
+def node_of(task_id: str, checkpoint_ns: str) -> str | None:
+    """The node whose task has just asked something, of the graph at this namespace.
+
+    The checkpointer is not told where the task was sent there by a `Send` or by a `@task`. It may
+    be asked once for each of a task's writes.
+    """
+    namespace = _asking.pop(task_id, None)
+    if namespace is None:
+        return None
+    below = namespace[len(checkpoint_ns) + 1 :] if checkpoint_ns else namespace
+    return below.partition("|")[0].rpartition(":")[0]
+
+
+_asking: OrderedDict[str, str] = OrderedDict()
+"""The namespaces of tasks that ask something right now, by the tasks' ids."""
 
 _original = cast("FunctionType", types.interrupt)
 _interrupt: Callable[..., Any] = FunctionType(

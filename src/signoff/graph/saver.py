@@ -32,6 +32,7 @@ from signoff.db.group import GroupCommit, Rows, Write, base64
 from signoff.db.pool import Connection, Database
 from signoff.graph import outside
 from signoff.graph.context import RunContext
+from signoff.graph.guard import node_of
 from signoff.graph.keys import RUN
 from signoff.graph.writes import Task
 
@@ -135,12 +136,13 @@ class SignoffSaver(AsyncPostgresSaver):
             TooLarge: A question is over 1 MiB as JSON; nothing was written.
         """
         configurable = config["configurable"]
+        namespace = configurable.get("checkpoint_ns", "")
         task = Task(
             thread_id=configurable["thread_id"],
             graph=self.graph,
             id=task_id,
-            node=task_path.rpartition(", ")[2] or "graph",
-            checkpoint_ns=configurable.get("checkpoint_ns", ""),
+            node=node_of(task_id, namespace) or task_path.rpartition(", ")[2] or "graph",
+            checkpoint_ns=namespace,
             checkpoint_id=configurable["checkpoint_id"],
         )
         rows = self._write_rows(task, task_path, writes)

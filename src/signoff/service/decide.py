@@ -20,6 +20,7 @@ from signoff.domain.errors import (
     NothingPending,
     RequestNotFound,
     ThreadNotFound,
+    UnknownPause,
 )
 from signoff.domain.jsontext import digest
 from signoff.domain.principal import check_principal
@@ -28,6 +29,7 @@ from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.domain.thread import is_thread_id
 from signoff.graph.pauses import ballot_of, check_ballot
 from signoff.graph.runner import Assignment
+from signoff.graph.writes import is_interrupt_id
 from signoff.ids import is_id, new_id
 from signoff.service.office import Office
 
@@ -119,13 +121,14 @@ async def _record(office: Office, found: Found, closing: Closing) -> bool:
 async def resume(office: Office, thread_id: str, answer: Any, *, by: str) -> Run:
     """Decide what a thread waits for by a resume value of LangGraph's own form; the resuming run.
 
-    A dict whose keys are all ids of pending interrupts answers each of these; anything else is the
+    A dict whose keys all look like ids of interrupts answers each of these; anything else is the
     answer to the one question that is pending. It is a decision like any other, under the same
     policy; either all of them are taken or none.
 
     Raises:
         ThreadNotFound: There is no such thread.
         NothingPending: The thread waits for no answer, or for several and it is not said which.
+        UnknownPause: An interrupt that is named is not, or no longer, pending; or none is named.
         RequestClosed, InvalidAnswer: As in `decide`.
     """
     check_principal(by)
@@ -166,7 +169,14 @@ def _match(thread_id: str, waiting: list[Request], answer: Any) -> list[tuple[Re
     by_interrupt: Mapping[str, Request] = {r.pause.interrupt_id: r for r in waiting}
     if not waiting:
         raise NothingPending(f"Thread {thread_id} waits for no answer.")
-    if isinstance(answer, dict) and answer and answer.keys() <= by_interrupt.keys():
+    if isinstance(answer, dict) and all(is_interrupt_id(key) for key in answer):
+        unknown = sorted(answer.keys() - by_interrupt.keys())
+        if unknown or not answer:
+            named = f"interrupt {', '.join(unknown)}" if unknown else "no interrupt by its name"
+            raise UnknownPause(
+                f"Thread {thread_id} does not wait for {named}: it waits for "
+                f"{', '.join(by_interrupt)}."
+            )
         return [(by_interrupt[key], value) for key, value in answer.items()]
     if len(waiting) > 1:
         raise NothingPending(
