@@ -7,13 +7,16 @@ import os
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
+from langgraph.graph import StateGraph
 
 from signoff import Signoff
 from signoff.config import Settings, export_variables, load
 from signoff.domain.errors import ConfigError
 from signoff.graph import catalog
+from signoff.graph.catalog import Catalog
 
 GRAPH = """
 from typing import TypedDict
@@ -180,6 +183,16 @@ def test_an_error_in_a_graph_says_in_which_line(project: Path):
     (project / "graph.py").write_text("a = 1\ndef\n")
     with pytest.raises(ConfigError, match=r"SyntaxError: .* \(graph.py, line 2\)$"):
         catalog.load(project, {"a": "./graph.py:graph"})
+
+
+def test_a_graph_that_ends_the_program_or_does_not_compile_is_a_mistake_in_the_project(
+    project: Path,
+):
+    (project / "graph.py").write_text("import sys\nsys.exit('no key')\n")
+    with pytest.raises(ConfigError, match=r"raised SystemExit: no key \(graph.py, line 2\)"):
+        catalog.load(project, {"a": "./graph.py:graph"})
+    with pytest.raises(ConfigError, match="graph 'a' does not compile: ValueError"):
+        Catalog({"a": StateGraph(TypedDict("State", {"a": int}))}, lambda name: None)
 
 
 def test_its_variables_win_over_the_environment_but_not_over_signoffs_own(

@@ -84,14 +84,25 @@ def compile_graph(name: str, graph: GraphLike, saver: SignoffSaver) -> Pregel[An
     """A graph with the desk's checkpointer in place of its own; its breakpoints are kept.
 
     Raises:
-        ConfigError: It is no graph.
+        ConfigError: It is no graph, or does not compile.
     """
+    try:
+        return _compiled(name, graph, saver)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"graph {name!r} does not compile: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _compiled(name: str, graph: GraphLike, saver: SignoffSaver) -> Pregel[Any, Any, Any, Any]:
     if isinstance(graph, StateGraph):
         return graph.compile(checkpointer=saver, name=name)
     if isinstance(graph, Pregel):
         return graph.copy({"checkpointer": saver})
     if callable(graph):
-        return compile_graph(name, _make(name, graph), saver)
+        return _compiled(name, _make(name, graph), saver)
     raise ConfigError(
         f"graph {name!r} is {type(graph).__name__}, not a StateGraph or its compile()"
     )
@@ -144,7 +155,7 @@ def _load(project: Path, name: str, spec: str) -> GraphLike:
         )
     except ConfigError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             f"graph {name!r}: importing {target} raised {type(error).__name__}: {error}"
             f"{_line(project, error)}"
@@ -155,7 +166,7 @@ def _load(project: Path, name: str, spec: str) -> GraphLike:
         raise ConfigError(f"graph {name!r}: {target} has no {variable!r}") from error
 
 
-def _line(project: Path, error: Exception) -> str:
+def _line(project: Path, error: BaseException) -> str:
     """Where in the project's own code an exception came from; a syntax error says so by itself."""
     own = [
         frame
