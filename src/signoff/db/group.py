@@ -344,9 +344,13 @@ WITH given AS MATERIALIZED (
 ), ended AS (
     UPDATE runs SET status = rested.run_status, updated_at = rested.at
       FROM rested WHERE runs.id = rested.run_id AND runs.status = 'running'
+), told AS (
+    -- One notification for many threads, within the 8000 bytes that one can have.
+    SELECT pg_notify('signoff', 'threads ' || string_agg(id, ' '))
+      FROM (SELECT id, sum(length(id) + 1) OVER (ORDER BY id) / 7000 AS part FROM rested) AS ids
+     GROUP BY part
 )
 SELECT held.id, held.epoch, rested.id IS NOT NULL AS rested, rested.graph, rested.metadata,
-       rested.created_at,
-       CASE WHEN rested.id IS NOT NULL THEN pg_notify('signoff', 'thread ' || rested.id) END
+       rested.created_at, (SELECT count(*) FROM told)
   FROM held LEFT JOIN rested ON rested.id = held.id
 """

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 async def thread_changed(conn: Connection, thread_id: str) -> None:
     """Tell everyone who waits for this thread, once the transaction has committed."""
-    await conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"thread {thread_id}"))
+    await conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"threads {thread_id}"))
 
 
 async def cancel_run(conn: Connection, thread_id: str) -> None:
@@ -39,7 +39,7 @@ class Changed(asyncio.Event):
 
     def tell(self, rested: Thread | None) -> None:
         """Wake whoever waits."""
-        self.rested = rested
+        self.rested = rested or self.rested
         self.set()
 
 
@@ -111,11 +111,12 @@ class Notices:
         if channel == JOBS:
             self.on_job()
             return
-        what, _, thread_id = payload.partition(" ")
-        if what == "thread":
-            self.tell(thread_id)
-        elif what == "cancel":
-            self.on_cancel(thread_id)
+        what, *thread_ids = payload.split(" ")
+        for thread_id in thread_ids:
+            if what == "threads":
+                self.tell(thread_id)
+            elif what == "cancel":
+                self.on_cancel(thread_id)
 
     def _missed(self) -> None:
         for thread_id in self._watches:

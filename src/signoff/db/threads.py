@@ -226,7 +226,7 @@ async def release(
                                   WHERE thread_id = threads.id AND state = 'open')
                     THEN 'interrupted' ELSE 'idle' END)
          WHERE id = %(id)s AND epoch = %(epoch)s AND work = %(work)s
-        RETURNING pg_notify('signoff', 'thread ' || id)
+        RETURNING pg_notify('signoff', 'threads ' || id)
         """,
         {
             "id": lease.thread_id,
