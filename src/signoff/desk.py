@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from fastapi import FastAPI
+
 from signoff import config as configuration
+from signoff.api.app import create_app
+from signoff.api.principals import PrincipalPolicy, header_principal
 from signoff.config import Settings
 from signoff.db import embedded
 from signoff.db.group import GroupCommit
@@ -271,6 +275,26 @@ class Signoff:
     async def audit(self, *, request_id: str | None = None, thread_id: str | None = None) -> Any:
         """The audit entries of a request or of a thread, in order."""
         return await read.audit_entries(self.office, request_id=request_id, thread_id=thread_id)
+
+    def asgi_app(self, *, principal: PrincipalPolicy = header_principal) -> FastAPI:
+        """The HTTP API, to be served or to be mounted in a FastAPI of one's own.
+
+        `principal` names who calls: a function of the request that returns the name, or raises
+        `errors.Unauthenticated`. Unless one is given, the header ``X-Signoff-Principal`` is
+        believed, so it has to come from something in front that one trusts.
+
+        Mounted, the desk has to be open by the time that requests come, as inside the lifespan of
+        the application around it; served by itself, the application opens and closes the desk.
+        """
+        return create_app(self, principal=principal, lifespan=self._while_served)
+
+    @asynccontextmanager
+    async def _while_served(self, app: FastAPI) -> AsyncIterator[None]:
+        if self._office is not None:
+            yield
+            return
+        async with self:
+            yield
 
     async def work(self) -> None:
         """Work off jobs until cancelled. Only needed where the desk was opened elsewhere's way."""

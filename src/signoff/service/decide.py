@@ -15,6 +15,7 @@ from signoff.db.threads import lock
 from signoff.domain.audit import AuditEntry
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
+    Conflict,
     IdempotencyKeyReused,
     InvalidInput,
     NothingPending,
@@ -118,15 +119,18 @@ async def _record(office: Office, found: Found, closing: Closing) -> bool:
     return True
 
 
-async def resume(office: Office, thread_id: str, answer: Any, *, by: str) -> Run:
+async def resume(
+    office: Office, thread_id: str, answer: Any, *, by: str, graph: str | None = None
+) -> Run:
     """Decide what a thread waits for by a resume value of LangGraph's own form; the resuming run.
 
     A dict whose keys all look like ids of interrupts answers each of these; anything else is the
     answer to the one question that is pending. It is a decision like any other, under the same
-    policy; either all of them are taken or none.
+    policy; either all of them are taken or none. `graph` is the one that the caller expects there.
 
     Raises:
         ThreadNotFound: There is no such thread.
+        Conflict: It is a thread of another graph.
         NothingPending: The thread waits for no answer, or for several and it is not said which.
         UnknownPause: An interrupt that is named is not, or no longer, pending; or none is named.
         RequestClosed, InvalidAnswer: As in `decide`.
@@ -138,6 +142,8 @@ async def resume(office: Office, thread_id: str, answer: Any, *, by: str) -> Run
         thread = await lock(conn, thread_id)
         if thread is None:
             raise ThreadNotFound(f"There is no thread {thread_id}.")
+        if graph is not None and thread.graph not in (None, graph):
+            raise Conflict(f"Thread {thread_id} is one of graph {thread.graph!r}, not {graph!r}.")
         waiting = [r for r in await requests.known(conn, thread_id) if _waits(r)]
         closings = []
         for request, value in _match(thread_id, waiting, answer):

@@ -39,10 +39,11 @@ async def get_history(
     """A page of a thread's states, the latest first; those before a checkpoint, if one is named.
 
     Raises:
-        ThreadNotFound: There is no such thread.
+        ThreadNotFound, CheckpointNotFound: There is no such thread or checkpoint.
         GraphNotFound: The thread's graph is not served here.
     """
     graph = await _graph_of(office, place)
+    _check_id(place.thread_id, before)
     if graph is None:
         return []
     return await state.history(
@@ -69,6 +70,10 @@ async def _graph_of(office: Office, place: Place) -> str | None:
         thread = await threads.get(conn, place.thread_id)
     if thread is None:
         raise ThreadNotFound(f"There is no thread {place.thread_id}.")
-    if place.id is not None and not is_id(place.id):
-        raise CheckpointNotFound(f"Thread {place.thread_id} has no checkpoint {place.id!r}.")
+    _check_id(place.thread_id, place.id)
     return thread.graph
+
+
+def _check_id(thread_id: str, checkpoint_id: str | None) -> None:
+    if checkpoint_id is not None and not is_id(checkpoint_id):
+        raise CheckpointNotFound(f"Thread {thread_id} has no checkpoint {checkpoint_id!r}.")

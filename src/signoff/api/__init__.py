@@ -1,0 +1,1 @@
+"""The HTTP API: JSON routes that translate, call one service, and translate."""

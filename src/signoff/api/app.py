@@ -1,0 +1,85 @@
+"""The API as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from signoff.api import assistants, health, problems, requests, runs, schemas, state, threads
+from signoff.api.principals import HEADER, PrincipalPolicy, header_principal
+from signoff.api.route import Desk
+from signoff.domain.errors import SignoffError
+
+DESCRIPTION = """
+The human sign-off desk for LangGraph. Every pause of a graph is a *request*; a decision closes it,
+and the graph goes on with exactly that answer, once.
+
+Threads, runs and assistants have the shapes of LangGraph's own server: its SDK works unchanged.
+All errors are problem documents (RFC 9457) with a stable `code`.
+"""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    desk: Desk,
+    *,
+    principal: PrincipalPolicy = header_principal,
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """The API of a desk, which is open by the time that requests come.
+
+    `principal` names who calls; see `signoff.api.principals`. Unless another is given, whoever the
+    header `X-Signoff-Principal` names is believed.
+    """
+    app = FastAPI(
+        title="Signoff",
+        version=version("signoff"),
+        description=DESCRIPTION,
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,  # bodies are checked before: see `signoff.api.body`
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _answer, SignoffError: _answer},
+    )
+    app.state.desk = desk
+    app.state.principal = principal
+    for module in (requests, assistants, threads, state, runs, health):
+        app.include_router(module.router)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return problems.answer(error)
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """The description of all routes, with what FastAPI cannot know: problems, and who calls."""
+    if app.openapi_schema is None:
+        described = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        components = described["components"]
+        problem = schemas.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        components["schemas"] |= problem.pop("$defs") | {"Problem": problem}
+        components["securitySchemes"] = {
+            "principal": {"type": "apiKey", "in": "header", "name": HEADER}
+        }
+        for path, item in described["paths"].items():
+            for operation in item.values():
+                operation["security"] = [] if path in OPEN else [{"principal": []}]
+        app.openapi_schema = described
+    return app.openapi_schema
+
+
+OPEN = frozenset({"/healthz", "/readyz"})
+"""Paths that need no principal."""

@@ -1,0 +1,37 @@
+"""Whether the server is up, and whether it can do its work. Nobody has to say who asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from signoff.api import problems, schemas
+from signoff.api.route import PROBLEM, Answer
+from signoff.service.health import check_database
+
+router = APIRouter(tags=["health"])
+
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {
+        "description": "The database does not answer",
+        "content": {problems.MEDIA_TYPE: {"schema": PROBLEM}},
+    }
+}
+
+
+@router.get("/healthz", response_model=schemas.Health)
+async def healthz() -> Answer:
+    """The server is up."""
+    return Answer({"status": "ok"})
+
+
+@router.get("/readyz", response_model=schemas.Health, responses=NOT_READY)
+async def readyz(request: Request) -> Response:
+    """The server is up, and the database answers."""
+    try:
+        await check_database(request.app.state.desk.office)
+    except Exception as error:
+        return problems.answer(error)
+    return Answer({"status": "ok"})

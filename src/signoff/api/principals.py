@@ -1,0 +1,80 @@
+"""Who calls: a policy that names the principal of a request, given to `create_app`.
+
+A policy is a function of the request; one's own may look at a session or a token. It returns the
+principal's name or raises `Unauthenticated` (or `Forbidden`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import TypeAlias
+
+from starlette.requests import Request
+
+from signoff.domain.errors import Forbidden, InvalidInput, Unauthenticated
+from signoff.domain.principal import check_principal
+
+HEADER = "X-Signoff-Principal"
+
+PrincipalPolicy: TypeAlias = Callable[[Request], "str | Awaitable[str]"]
+
+
+def header_principal(request: Request) -> str:
+    """Whoever the header says: for where something in front of Signoff sets it, and nobody else.
+
+    Raises:
+        Unauthenticated: The header is absent, doubled, or is no name that a principal can have.
+    """
+    name = _named(request)
+    if name is None:
+        raise Unauthenticated(f"Say who calls: send the header {HEADER}.")
+    return name
+
+
+def dev_principal(name: str = "dev") -> PrincipalPolicy:
+    """Whoever the header says, else `name`: for one's own machine, where everyone is oneself.
+
+    A web page that is open in a browser on this machine is not oneself: what it sends is refused,
+    whether it names this server or has its own name resolve to it.
+    """
+
+    def policy(request: Request) -> str:
+        if not _is_loopback(request.headers.get("host", "")) or _is_foreign(request):
+            raise Forbidden(
+                "This server is for programs and pages of this machine: use its own address."
+            )
+        return _named(request) or name
+
+    return policy
+
+
+def _named(request: Request) -> str | None:
+    given = [value for key, value in request.headers.raw if key == _RAW_HEADER]
+    if not given:
+        return None
+    try:
+        if len(given) > 1:
+            raise InvalidInput("there are several")
+        return check_principal(given[0].decode())
+    except (InvalidInput, UnicodeDecodeError) as error:
+        raise Unauthenticated(f"The header {HEADER} names no principal: {error}") from error
+
+
+_RAW_HEADER = HEADER.lower().encode()
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether the address that the caller has asked for is this machine's own."""
+    name = host.partition("]")[0].removeprefix("[") if host[:1] == "[" else host.partition(":")[0]
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether a page of another origin makes the browser send this."""
+    return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")

@@ -1,0 +1,161 @@
+"""Errors as problem documents (RFC 9457): one shape for whatever can go wrong on any route.
+
+`STATUS` is the one table from errors to HTTP. Nothing of a bug's insides leaves the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from signoff.db.pool import OperationalError
+from signoff.domain import errors
+from signoff.domain.errors import FieldError, InvalidInput, RequestClosed, SignoffError
+from signoff.domain.jsontext import pointer
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class MalformedJSON(SignoffError):
+    """The body is no JSON."""
+
+    code = "malformed_json"
+
+
+class UnsupportedMediaType(SignoffError):
+    """The body is not declared to be JSON."""
+
+    code = "unsupported_media_type"
+
+
+class RouteNotFound(SignoffError):
+    """There is no such path."""
+
+    code = "route_not_found"
+
+
+class MethodNotAllowed(SignoffError):
+    """The path does not know this method."""
+
+    code = "method_not_allowed"
+
+
+class InternalError(SignoffError):
+    """A bug of Signoff. Its log has the details."""
+
+    code = "internal_error"
+
+
+STATUS: Mapping[type[SignoffError], HTTPStatus] = {
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.DatabaseNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ChannelError: HTTPStatus.BAD_GATEWAY,
+    errors.SignoffError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    MalformedJSON: HTTPStatus.BAD_REQUEST,
+    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    RouteNotFound: HTTPStatus.NOT_FOUND,
+    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The status of an error; a class that is not listed has that of its base."""
+
+HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"www-authenticate": "Signoff"},
+    413: {"connection": "close"},
+    503: {"retry-after": "1"},
+}
+
+
+def status_of(error: type[SignoffError]) -> HTTPStatus:
+    """The HTTP status that an error is answered with."""
+    return next(STATUS[base] for base in error.__mro__ if base in STATUS)
+
+
+def answer(error: Exception) -> Response:
+    """The problem document for whatever was raised; a bug is logged and stays closed."""
+    headers: Mapping[str, str] | None = None
+    if isinstance(error, HTTPException):
+        headers = error.headers
+    known = _known(error)
+    if status_of(type(known)) is HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("a request failed", exc_info=error)
+        known = InternalError("The server has made a mistake. Its log has the details.")
+    return _problem(known, headers or {})
+
+
+def _known(error: Exception) -> SignoffError:
+    match error:
+        case SignoffError():
+            return error
+        case RequestValidationError():
+            found = [_field_error(each, error.body) for each in error.errors()]
+            return InvalidInput("The request does not have the form that is documented.", found)
+        case HTTPException(status_code=404):
+            return RouteNotFound("There is no such path.")
+        case HTTPException(status_code=405):
+            return MethodNotAllowed("This path does not know this method.")
+        case HTTPException(status_code=status) if status < 500:
+            return MalformedJSON(error.detail)
+        case ClientDisconnect():
+            return MalformedJSON("The connection was closed before the body was complete.")
+        case OperationalError():
+            log.warning("the database is out of reach", error=str(error))
+            return errors.DatabaseUnreachable("The database does not answer. Try again.")
+    return InternalError(str(error))
+
+
+def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
+    status = status_of(type(error))
+    document: dict[str, Any] = {
+        "type": f"urn:signoff:problem:{error.code}",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": status.value,
+        "detail": error.message,
+        "code": error.code,
+    }
+    if isinstance(error, InvalidInput) and error.errors:
+        document["errors"] = [each.as_dict() for each in error.errors]
+    if isinstance(error, RequestClosed):
+        document |= {"request_id": error.request_id, "state": error.state}
+    return Response(
+        orjson.dumps(document),
+        status_code=status.value,
+        media_type=MEDIA_TYPE,
+        headers={**headers, **HEADERS.get(status, {})},
+    )
+
+
+def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:
+    """One of Pydantic's errors. Its place may end in names of its own, which no document has."""
+    where, *steps = error["loc"]
+    if where == "body":
+        steps = _steps_within(body, steps, missing=error["type"] == "missing")
+    message = error["msg"].removeprefix("Value error, ")
+    return FieldError(pointer(*steps), message[:1].lower() + message[1:])
+
+
+def _steps_within(document: Any, steps: Sequence[str | int], *, missing: bool) -> list[str | int]:
+    taken: list[str | int] = []
+    for step in steps:
+        try:
+            document = document[step]
+        except (LookupError, TypeError):
+            return [*taken, step] if missing else taken
+        taken.append(step)
+    return taken

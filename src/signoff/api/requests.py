@@ -1,0 +1,181 @@
+"""Requests: list, show, decide, retry; their audit entries and the state they were asked in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from signoff.api import schemas
+from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
+from signoff.db.requests import SORTS
+from signoff.domain.decision import Ballot
+from signoff.domain.errors import FieldError, InvalidInput
+from signoff.render import request_json
+from signoff.service import decide as deciding
+from signoff.service import read
+from signoff.service import retry as retrying
+from signoff.service.state import state_at_pause
+
+router = APIRouter(tags=["requests"], route_class=Route)
+
+MAX_PAGE = read.MAX_PAGE
+
+
+class Decision(BaseModel):
+    """What a reviewer decides."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: str = Field(description="The name of one of the request's actions.")
+    values: dict[str, Any] | None = Field(
+        default=None, description="What the action asks for, by its schema."
+    )
+    note: str | None = None
+    digest: str | None = Field(
+        default=None,
+        description="The digest of what the reviewer saw: refused if it shows something else now.",
+    )
+
+
+class Retry(BaseModel):
+    """How to go on after a failed delivery."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reask: bool = Field(
+        default=False, description="Never use the answer, and ask the question anew."
+    )
+
+
+@router.get("/requests", response_model=schemas.RequestPage, responses=refusals())
+async def list_requests(
+    caller: Caller,
+    state: Annotated[
+        list[str] | None, Query(description="One or several: repeated, or with commas between.")
+    ] = None,
+    graph: str | None = None,
+    node: str | None = None,
+    kind: str | None = None,
+    topic: str | None = None,
+    thread_id: str | None = None,
+    assignee: Annotated[
+        str | None, Query(description="Who has claimed it; `me` is the caller.")
+    ] = None,
+    overdue: Annotated[
+        bool | None, Query(description="Only the open ones past their deadline.")
+    ] = None,
+    priority: schemas.Priority | None = None,
+    q: Annotated[str | None, Query(description="A text in the title or the thread's id.")] = None,
+    sort: Annotated[str, Query(json_schema_extra={"enum": list(SORTS)})] = "-opened_at",
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    cursor: Annotated[
+        str | None, Query(description="`next_cursor` of the page before, with the same filters.")
+    ] = None,
+) -> Answer:
+    """The requests that all filters let through, the newest first unless sorted."""
+    page = await read.list_requests(
+        caller.office,
+        state=None if state is None else [each for some in state for each in some.split(",")],
+        graph=graph,
+        node=node,
+        kind=kind,
+        topic=topic,
+        thread_id=thread_id,
+        assignee=caller.by if assignee == "me" else assignee,
+        overdue=overdue,
+        priority=priority,
+        q=q,
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
+    )
+    return Answer(
+        {
+            "items": [request_json(request) for request in page.items],
+            "next_cursor": page.next_cursor,
+            "total": page.total,
+        }
+    )
+
+
+@router.get("/requests/{request_id}", response_model=schemas.Request, responses=refusals())
+async def get_request(caller: Caller, request_id: str) -> Answer:
+    """One request as it stands."""
+    return Answer(request_json(await read.get_request(caller.office, request_id)))
+
+
+@router.post(
+    "/requests/{request_id}/decisions",
+    status_code=201,
+    response_model=schemas.Request,
+    responses=refusals(409, *WITH_BODY),
+)
+async def decide(
+    caller: Caller,
+    request_id: str,
+    decision: Decision,
+    idempotency_key: Annotated[
+        str | None, Header(description="The same key with the same decision is decided once.")
+    ] = None,
+) -> Answer:
+    """Decide. The first decision that closes the request wins; to repeat one's own is harmless."""
+    ballot = Ballot(
+        action=decision.action,
+        values=decision.values or {},
+        note=decision.note,
+        digest=decision.digest,
+    )
+    request = await deciding.decide(
+        caller.office, request_id, ballot, by=caller.by, idempotency_key=idempotency_key
+    )
+    return Answer(request_json(request), status_code=201)
+
+
+@router.post(
+    "/requests/{request_id}/retry",
+    response_model=schemas.Request,
+    responses=refusals(409, *WITH_BODY),
+)
+async def retry(caller: Caller, request_id: str, how: Retry) -> Answer:
+    """Deliver an outcome again whose delivery has failed; or never use it, and ask anew."""
+    request = await retrying.retry(caller.office, request_id, by=caller.by, reask=how.reask)
+    return Answer(request_json(request))
+
+
+@router.get("/requests/{request_id}/state", response_model=schemas.State, responses=refusals())
+async def get_state(caller: Caller, request_id: str) -> Answer:
+    """The exact state in which the graph asked."""
+    return Answer(await state_at_pause(caller.office, request_id))
+
+
+@router.get(
+    "/requests/{request_id}/audit",
+    tags=["audit"],
+    response_model=schemas.AuditPage,
+    responses=refusals(),
+)
+async def get_audit(caller: Caller, request_id: str) -> Answer:
+    """What has happened to a request, in order."""
+    entries = await read.audit_entries(caller.office, request_id=request_id)
+    return Answer({"items": entries, "next_cursor": None})
+
+
+@router.get("/audit", tags=["audit"], response_model=schemas.AuditPage, responses=refusals())
+async def list_audit(
+    caller: Caller,
+    thread_id: str,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
+    cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "0",
+) -> Answer:
+    """What has happened on a thread, in order, also after it was deleted."""
+    if not cursor.isdecimal() or len(cursor) > 9:
+        raise InvalidInput(
+            "the cursor is not one of this list", [FieldError("/cursor", "is not one of this list")]
+        )
+    entries = await read.audit_entries(
+        caller.office, thread_id=thread_id, after=int(cursor), limit=limit
+    )
+    following = str(entries[-1]["seq"]) if len(entries) == limit else None
+    return Answer({"items": entries, "next_cursor": following})

@@ -1,0 +1,237 @@
+"""Runs, in the shapes of LangGraph's server: start, resume or continue; wait, list, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from signoff.api import schemas
+from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
+from signoff.api.waiting import answer_at_end
+from signoff.api.wire import Unsupported, only, refuse, selected
+from signoff.domain.errors import FieldError, InvalidInput
+from signoff.domain.run import Run
+from signoff.render import RUN_STATUS, run_json
+from signoff.service import read
+from signoff.service.cancel import cancel_run
+from signoff.service.decide import resume
+from signoff.service.start_run import Order, start_run
+from signoff.service.wait import until_settled, watching
+
+router = APIRouter(tags=["runs"], route_class=Route)
+
+FIELDS = tuple(schemas.Run.model_fields)
+
+
+class RunConfig(BaseModel):
+    """LangGraph's settings of one run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    configurable: dict[str, Any] = {}
+    recursion_limit: int | None = Field(default=None, ge=1, le=10_000)
+    tags: list[str] | None = None
+    metadata: dict[str, Any] | None = None
+
+    @field_validator("configurable")
+    @classmethod
+    def _goes_on_where_the_thread_stands(cls, configurable: dict[str, Any]) -> dict[str, Any]:
+        for key in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
+            if configurable.get(key):
+                refuse(key, "is not supported", within="/config/configurable")
+        return configurable
+
+
+class Command(BaseModel):
+    """What to tell a thread that waits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    resume: Any = Field(
+        default=None,
+        description="The answer to the one question that waits, or answers by interrupt id. It is "
+        "a decision by the caller, under the request's policy.",
+    )
+    update: Annotated[None, only(within="/command")] = None
+    goto: Annotated[None, only(within="/command")] = None
+
+
+Nodes: TypeAlias = list[str] | Literal["*"] | None
+
+
+class RunCreate(BaseModel):
+    """A run to start; without input and command it goes on from where the thread stands."""
+
+    assistant_id: str = Field(description="The graph's name or its assistant id.")
+    input: Any = None
+    command: Command | None = None
+    config: RunConfig | None = None
+    context: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    interrupt_before: Nodes = None
+    interrupt_after: Nodes = None
+    multitask_strategy: Annotated[
+        Literal["enqueue", "reject"] | None, only("enqueue", "reject")
+    ] = Field(default=None, description="While a run is under way: wait for it, or 409.")
+    if_not_exists: Literal["create", "reject"] | None = None
+    durability: Annotated[Literal["sync", "async"] | None, only("sync", "async")] = Field(
+        default=None, description="`exit` could lose a pause that somebody has seen."
+    )
+    checkpoint_during: Annotated[Literal[True] | None, only(True)] = None
+    on_disconnect: Annotated[Literal["continue"] | None, only("continue")] = None
+    stream_mode: Any = Field(default=None, description="Nothing is streamed: it has no effect.")
+    stream_subgraphs: bool | None = None
+    stream_resumable: bool | None = None
+    strict_resume: bool | None = Field(
+        default=None, description="An answer to what does not wait is always refused."
+    )
+    checkpoint: Unsupported = None
+    checkpoint_id: Unsupported = None
+    webhook: Unsupported = None
+    after_seconds: Unsupported = None
+    on_completion: Unsupported = None
+    feedback_keys: Unsupported = None
+    langsmith_tracer: Unsupported = None
+
+
+@router.post(
+    "/threads/{thread_id}/runs",
+    response_model=schemas.Run,
+    responses=refusals(409, *WITH_BODY),
+)
+async def create_run(caller: Caller, request: Request, thread_id: str, order: RunCreate) -> Answer:
+    """Start a run in the background."""
+    run = await _begin(caller, thread_id, order)
+    return Answer(run_json(run), headers={"content-location": _location(request, run)})
+
+
+@router.post(
+    "/threads/{thread_id}/runs/wait",
+    response_model=dict[str, Any],
+    responses=refusals(409, *WITH_BODY),
+)
+async def wait_for_new_run(
+    caller: Caller, request: Request, thread_id: str, order: RunCreate
+) -> Response:
+    """Start a run, and answer with the state in which it ends or pauses.
+
+    A pause has `__interrupt__` besides the state's values; a run that fails has `__error__` alone.
+    """
+    async with watching(caller.office, caller.desk.notices, thread_id) as watch:
+        run = await _begin(caller, thread_id, order)
+        headers = _headers(request, run)
+        return await answer_at_end(caller, watch, run.id, headers, look=False)
+
+
+@router.get(
+    "/threads/{thread_id}/runs",
+    response_model=list[schemas.Run],
+    responses=refusals(),
+)
+async def list_runs(
+    caller: Caller,
+    thread_id: str,
+    limit: Annotated[int, Query(ge=1, le=read.MAX_PAGE)] = 10,
+    offset: Annotated[int, Query(ge=0, le=read.MAX_OFFSET)] = 0,
+    status: schemas.RunStatus | None = None,
+    select: Annotated[list[Literal[FIELDS]] | None, Query()] = None,  # type: ignore[valid-type]
+) -> Answer:
+    """A thread's runs, the newest first."""
+    meant = None
+    if status is not None:
+        meant = [own for own, word in RUN_STATUS.items() if word == status]
+    runs = await read.list_runs(caller.office, thread_id, status=meant, limit=limit, offset=offset)
+    return Answer([selected(run_json(run), select) for run in runs])
+
+
+@router.get("/threads/{thread_id}/runs/{run_id}", response_model=schemas.Run, responses=refusals())
+async def get_run(caller: Caller, thread_id: str, run_id: str) -> Answer:
+    """One run as it stands."""
+    return Answer(run_json(await read.get_run(caller.office, thread_id, run_id)))
+
+
+@router.get(
+    "/threads/{thread_id}/runs/{run_id}/join",
+    response_model=dict[str, Any],
+    responses=refusals(),
+)
+async def join_run(caller: Caller, request: Request, thread_id: str, run_id: str) -> Response:
+    """Wait for a run, and answer with the state in which it ends or pauses, as `runs/wait` does."""
+    run = await read.get_run(caller.office, thread_id, run_id)
+    async with watching(caller.office, caller.desk.notices, thread_id) as watch:
+        headers = _headers(request, run)
+        return await answer_at_end(caller, watch, run.id, headers, look=True)
+
+
+@router.post(
+    "/threads/{thread_id}/runs/{run_id}/cancel",
+    status_code=202,
+    responses={**refusals(409), 204: {"description": "Cancelled, and nothing runs any more"}},
+)
+async def cancel(
+    caller: Caller,
+    thread_id: str,
+    run_id: str,
+    wait: Annotated[bool, Query(description="Answer once nothing runs on the thread.")] = False,
+    action: Literal["interrupt", "rollback"] = "interrupt",
+) -> Response:
+    """Stop a run, and withdraw what it asks; 409 if it has ended."""
+    if action == "rollback":
+        refuse("action", "can only be interrupt")
+    run = await cancel_run(caller.office, thread_id, run_id, by=caller.by)
+    if wait:
+        await until_settled(caller.office, caller.desk.notices, run.thread_id)
+    return Response(status_code=204 if wait else 202)
+
+
+async def _begin(caller: Caller, thread_id: str, order: RunCreate) -> Run:
+    if order.command is not None and "resume" in order.command.model_fields_set:
+        return await _resume(caller, thread_id, order, order.command.resume)
+    config = order.config or RunConfig()
+    return await start_run(
+        caller.office,
+        Order(
+            graph=order.assistant_id,
+            thread_id=thread_id,
+            by=caller.by,
+            input=order.input,
+            config=config.model_dump(exclude={"metadata"}, exclude_none=True),
+            context=order.context,
+            metadata={**(config.metadata or {}), **(order.metadata or {})},
+            options=order.model_dump(include=OPTIONS, exclude_none=True),
+            create=order.if_not_exists == "create",
+            enqueue=order.multitask_strategy != "reject",
+        ),
+    )
+
+
+OPTIONS = {"durability", "interrupt_before", "interrupt_after", "multitask_strategy", "stream_mode"}
+"""What is kept of a run's settings as it came."""
+
+OF_THE_START = ("config", "context", "metadata", "interrupt_before", "interrupt_after")
+"""What a resume goes on with as the thread was started."""
+
+
+async def _resume(caller: Caller, thread_id: str, order: RunCreate, answer: Any) -> Run:
+    if order.input not in (None, {}):
+        problem = "and command exclude each other"
+        raise InvalidInput(f"input {problem}", [FieldError("/input", problem)])
+    for name in OF_THE_START:
+        if getattr(order, name):
+            refuse(name, "is not supported with command.resume")
+    if order.multitask_strategy == "reject":
+        refuse("multitask_strategy", "can only be enqueue with command.resume")
+    graph = caller.office.catalog.find(order.assistant_id).name
+    return await resume(caller.office, thread_id, answer, by=caller.by, graph=graph)
+
+
+def _headers(request: Request, run: Run) -> dict[str, str]:
+    location = _location(request, run)
+    return {"location": f"{location}/join", "content-location": location}
+
+
+def _location(request: Request, run: Run) -> str:
+    root: str = request.scope.get("root_path", "")
+    return f"{root}/threads/{run.thread_id}/runs/{run.id}"

@@ -1,0 +1,263 @@
+"""What the API answers with. The client reads answers with these models; OpenAPI shows them.
+
+Answers are not built from them: what services return is written as it is, and tests compare.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+RequestState = Literal["open", "decided", "expired", "withdrawn", "superseded"]
+Delivery = Literal["none", "pending", "delivered", "failed"]
+Priority = Literal["low", "normal", "high", "urgent"]
+ThreadStatus = Literal["idle", "busy", "interrupted", "error"]
+RunStatus = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
+
+JSONObject = dict[str, Any]
+
+
+class Shape(BaseModel):
+    """What all answers have in common: a newer server may say more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class FieldProblem(Shape):
+    """What is wrong at one place of a request."""
+
+    pointer: str = Field(
+        description="A JSON pointer into the body, or `/name` of a query parameter."
+    )
+    message: str
+
+
+class Problem(Shape):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = Field(description="For people; it may be reworded at any time.")
+    code: str = Field(description="Stable: branch on it. See docs/reference/errors.md.")
+    errors: list[FieldProblem] = Field(default=[], description="Where, as far as that is known.")
+    request_id: str | None = Field(default=None, description="With `request_closed`: the request.")
+    state: RequestState | None = Field(
+        default=None, description="With `request_closed`: what it is now."
+    )
+
+
+class Action(Shape):
+    """A choice that the reviewer has."""
+
+    name: str
+    label: str
+    style: str
+    note: Literal["optional", "required", "none"]
+    values_schema: JSONObject | None = Field(
+        alias="schema", description="The JSON Schema of its values; null if it takes none."
+    )
+
+
+class Vote(Shape):
+    """One reviewer's decision."""
+
+    by: str
+    action: str
+    values: JSONObject
+    note: str | None
+    at: datetime
+
+
+class Outcome(Vote):
+    """What closed the request."""
+
+    timed_out: bool
+    escalated: bool
+
+
+class Request(Shape):
+    """One question to people, opened by a pause."""
+
+    id: str
+    thread_id: str
+    run_id: str | None
+    graph: str
+    node: str
+    interrupt_id: str
+    checkpoint_id: str
+    state: RequestState
+    kind: str
+    topic: str | None
+    title: str
+    payload: Any = Field(description="What the graph shows.")
+    actions: list[Action]
+    policy: JSONObject
+    priority: Priority
+    digest: str = Field(description="Of what is shown; send it along with a decision.")
+    votes: list[Vote]
+    outcome: Outcome | None
+    delivery: Delivery
+    delivery_error: str | None
+    claimed_by: str | None
+    revises: str | None = Field(description="The request that this one asks anew.")
+    remark: str | None
+    opened_at: datetime
+    deadline: datetime | None
+    closed_at: datetime | None
+    delivered_at: datetime | None
+
+
+T = TypeVar("T")
+
+
+class Page(Shape, Generic[T]):
+    """A part of a list."""
+
+    items: list[T]
+    next_cursor: str | None = Field(description="Where the next page begins; null at the end.")
+
+
+class RequestPage(Page[Request]):
+    """A part of the list of requests."""
+
+    total: int = Field(description="How many requests all filters let through.")
+
+
+class AuditEntry(Shape):
+    """One transition, chained to the one before it in its thread."""
+
+    seq: int
+    hash: str
+    event: str
+    thread_id: str
+    by: str
+    at: datetime
+    request_id: str | None
+    run_id: str | None
+    data: JSONObject
+
+
+class AuditPage(Page[AuditEntry]):
+    """A part of a list of audit entries."""
+
+
+# --- the shapes of LangGraph's server -------------------------------------------------------------
+
+
+class Checkpoint(Shape):
+    """A place in a thread's history."""
+
+    thread_id: str
+    checkpoint_ns: str
+    checkpoint_id: str | None
+
+
+class Interrupt(Shape):
+    """A question that waits for its answer."""
+
+    id: str
+    value: Any
+    response_schema: JSONObject | None = None
+
+
+class Task(Shape):
+    """A node that a state has to execute, or has executed, next."""
+
+    id: str
+    name: str
+    path: list[Any]
+    error: str | None
+    interrupts: list[Interrupt]
+    checkpoint: Checkpoint | None
+    state: State | None
+    result: Any
+
+
+class State(Shape):
+    """A thread's state at a checkpoint."""
+
+    values: Any
+    next: list[str]
+    tasks: list[Task]
+    metadata: JSONObject
+    created_at: datetime | None
+    checkpoint: Checkpoint
+    parent_checkpoint: Checkpoint | None
+    interrupts: list[Interrupt]
+    checkpoint_id: str | None
+    parent_checkpoint_id: str | None
+
+
+class StateUpdated(Shape):
+    """Where an update of the state has put the thread."""
+
+    checkpoint: Checkpoint
+    checkpoint_id: str
+
+
+class Thread(Shape):
+    """One instance of a workflow. A search that selects fields leaves out the others."""
+
+    thread_id: str
+    created_at: datetime
+    updated_at: datetime
+    state_updated_at: datetime
+    metadata: JSONObject
+    status: ThreadStatus
+    config: JSONObject
+    values: Any
+    error: str | None
+    interrupts: dict[str, list[Interrupt]] = Field(description="By the task that asks.")
+
+
+class Run(Shape):
+    """One execution on a thread."""
+
+    run_id: str
+    thread_id: str
+    assistant_id: str
+    metadata: JSONObject
+    status: RunStatus = Field(
+        description="LangGraph's word: a paused run is a `success`, a cancelled one `interrupted`."
+    )
+    arguments: JSONObject = Field(alias="kwargs", description="What the run was started with.")
+    multitask_strategy: Literal["enqueue", "reject"]
+    error: str | None
+    kind: Literal["start", "resume", "continue"]
+    created_at: datetime
+    updated_at: datetime
+
+
+class Assistant(Shape):
+    """A graph that is served, as LangGraph's server shows it: each has one assistant."""
+
+    assistant_id: str
+    graph_id: str
+    name: str
+    description: str | None
+    config: JSONObject
+    context: JSONObject
+    metadata: JSONObject
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class GraphSchemas(Shape):
+    """The JSON Schemas of a graph; null where there is none."""
+
+    graph_id: str
+    input_schema: JSONObject | None
+    output_schema: JSONObject | None
+    state_schema: JSONObject | None
+    config_schema: JSONObject | None
+    context_schema: JSONObject | None
+
+
+class Health(Shape):
+    """The server is up."""
+
+    status: Literal["ok"]

@@ -1,0 +1,27 @@
+"""Whether a desk can do its work."""
+
+from __future__ import annotations
+
+import asyncio
+
+from signoff.db.pool import OperationalError
+from signoff.domain.errors import DatabaseUnreachable
+from signoff.service.office import Office
+
+TIMEOUT = 2.0
+"""Seconds in which a healthy database answers."""
+
+
+async def check_database(office: Office) -> None:
+    """Return if the database answers in time.
+
+    Raises:
+        DatabaseUnreachable: It does not.
+    """
+    try:
+        async with asyncio.timeout(TIMEOUT), office.database.connection() as conn:
+            await conn.execute("SELECT 1")
+    except (OperationalError, TimeoutError) as error:
+        raise DatabaseUnreachable(
+            f"The database does not answer within {TIMEOUT:.0f} s."
+        ) from error
