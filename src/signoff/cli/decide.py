@@ -1,0 +1,71 @@
+"""`signoff decide`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from signoff import render
+from signoff.cli.options import AsJson, By, json_argument
+from signoff.cli.output import plain, print_json
+from signoff.cli.session import open_desk, principal, run
+from signoff.domain.request import Request
+
+
+def decide(
+    request: Annotated[str, typer.Argument(metavar="ID", help="The id of a request.")],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="One of its actions.")],
+    *,
+    values: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON",
+            help="The object that the action asks for; - reads it from standard input.",
+        ),
+    ] = None,
+    note: Annotated[str | None, typer.Option(metavar="TEXT", help="What else is to say.")] = None,
+    digest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIGEST",
+            help="Of what was shown: refused if the request shows something else by now.",
+        ),
+    ] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide a request: `signoff show ID` has its actions.
+
+    The first decision wins; a later one changes nothing and ends with 1. Saying the same again is
+    no error.
+    """
+    given = {} if values is None else json_argument(values, "--values")
+    if not isinstance(given, dict):
+        raise typer.BadParameter("it is no JSON object", param_hint="--values")
+    decided = run(_decide(request, action, given, note, digest, by))
+    if as_json:
+        print_json(render.request_json(decided))
+        return
+    vote = decided.votes[-1]
+    print(f"{plain(vote.by)} decided {plain(vote.action)}: {plain(decided.title)}")
+    print(f"Request {decided.id} is {decided.state.value}; thread {decided.thread_id} goes on.")
+
+
+async def _decide(
+    request_id: str,
+    action: str,
+    values: dict[str, Any],
+    note: str | None,
+    digest: str | None,
+    by: str | None,
+) -> Request:
+    async with open_desk() as desk:
+        return await desk.decide(
+            request_id,
+            action,
+            by=principal(desk.settings, by),
+            values=values,
+            note=note,
+            digest=digest,
+        )

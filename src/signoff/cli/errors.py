@@ -1,0 +1,62 @@
+"""What the command line says when something is refused, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import Any
+
+import typer
+
+from signoff.domain.errors import InvalidInput, SignoffError
+
+OK = 0
+FAILED = 1
+"""Whatever Signoff refuses or cannot do: every `SignoffError`."""
+MISUSED = 2
+"""The command line itself is wrong."""
+
+_PASSWORD = re.compile(
+    r"(://[^\s:/@]*:)[^\s@]+(?=@)|(\bpassword\s*=\s*)('[^']*'|\S+)", re.IGNORECASE
+)
+
+
+def refused(error: SignoffError, *, as_json: bool) -> int:
+    """Say on standard error why something was refused; the exit code for it."""
+    wrong = error.errors if isinstance(error, InvalidInput) else ()
+    if as_json:
+        _print_json(error.code, error.message, [each.as_dict() for each in wrong])
+        return FAILED
+    places = "; ".join(f"{each.pointer or '/'} {each.message}" for each in wrong)
+    _print(f"signoff: {error.message}{f' ({places})' if places else ''}")
+    return FAILED
+
+
+def misused(error: typer.TyperException, *, as_json: bool) -> int:
+    """Say on standard error what is wrong with the command line; the exit code for it."""
+    message = error.format_message()
+    context: Any = getattr(error, "ctx", None)
+    command = "signoff" if context is None else context.command_path
+    if type(error).__name__ == "NoArgsIsHelpError":  # it has printed the help
+        return MISUSED
+    if as_json:
+        _print_json("usage", message, [])
+    else:
+        _print(f"{command}: {message.rstrip('.')}. Try '{command} --help'.")
+    return MISUSED
+
+
+def without_secrets(text: str) -> str:
+    """`text` with the passwords of database addresses masked."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", text)
+
+
+def _print(text: str) -> None:
+    line = " ".join(without_secrets(text).split())
+    print("".join(each if each.isprintable() else "\ufffd" for each in line), file=sys.stderr)
+
+
+def _print_json(code: str, message: str, wrong: list[dict[str, str]]) -> None:
+    content = {"code": code, "message": without_secrets(message), "errors": wrong}
+    print(json.dumps(content), file=sys.stderr)

@@ -1,0 +1,109 @@
+"""`signoff inbox`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from signoff import render
+from signoff.cli.options import AsJson
+from signoff.cli.output import ago, console, print_json, state, table
+from signoff.cli.session import open_desk, run
+from signoff.db.requests import SORTS
+from signoff.domain.policy import Priority
+from signoff.domain.request import RequestState
+from signoff.graph.saver import utcnow
+from signoff.service.read import RequestPage
+
+
+def inbox(
+    *,
+    in_state: Annotated[
+        list[RequestState] | None,
+        typer.Option(
+            "--state", help="Requests in this state, open by default; may be given several times."
+        ),
+    ] = None,
+    all_states: Annotated[bool, typer.Option("--all", help="Requests in all states.")] = False,
+    graph: Annotated[str | None, typer.Option(help="Of this graph.")] = None,
+    node: Annotated[str | None, typer.Option(help="Asked by this node.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Of this kind of pause.")] = None,
+    topic: Annotated[str | None, typer.Option(help="About this topic.")] = None,
+    thread: Annotated[str | None, typer.Option(metavar="ID", help="Of this thread.")] = None,
+    assignee: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Claimed by this person.")
+    ] = None,
+    priority: Annotated[Priority | None, typer.Option(help="Of this priority.")] = None,
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Open ones past their deadline.")
+    ] = False,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="With this in the title or the thread's id.")
+    ] = None,
+    sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}.")] = "-opened_at",
+    limit: Annotated[int, typer.Option(min=1, max=200, help="So many at most.")] = 50,
+    cursor: Annotated[
+        str | None, typer.Option(help="Go on where a page ended: its next_cursor.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the requests that wait for a decision, the newest first."""
+    page = run(
+        _inbox(
+            state=None if all_states else (in_state or [RequestState.OPEN]),
+            graph=graph,
+            node=node,
+            kind=kind,
+            topic=topic,
+            thread_id=thread,
+            assignee=assignee,
+            priority=priority,
+            overdue=overdue or None,
+            q=search,
+            sort=sort,
+            limit=limit,
+            cursor=cursor,
+        )
+    )
+    if as_json:
+        print_json(
+            {
+                "items": [render.request_json(each) for each in page.items],
+                "next_cursor": page.next_cursor,
+                "total": page.total,
+            }
+        )
+    else:
+        _print(page)
+
+
+async def _inbox(**filters: Any) -> RequestPage:
+    async with open_desk() as desk:
+        return await desk.requests(**filters)
+
+
+def _print(page: RequestPage) -> None:
+    now = utcnow()
+    out = console()
+    if not page.items:
+        out.print("Nothing here.")
+        return
+    out.print(
+        table(
+            ["REQUEST", "TITLE", "STATE", "GRAPH", "THREAD", "OPENED"],
+            [
+                (
+                    each.id,
+                    each.title,
+                    state(each.state.value),
+                    each.graph,
+                    each.thread_id,
+                    ago(each.opened_at, now),
+                )
+                for each in page.items
+            ],
+        )
+    )
+    if page.next_cursor is not None:
+        out.print(f"\n{len(page.items)} of {page.total}. More: --cursor {page.next_cursor}")

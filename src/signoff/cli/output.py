@@ -1,0 +1,115 @@
+"""Printing for people, and for programs.
+
+What graphs and reviewers wrote is shown as text and nothing else: no markup, and no character that
+would steer the terminal or turn around what stands there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDTH = 160
+"""Columns where the output is no terminal that would say how many it has."""
+
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but for tab and newline, and those that change the direction of text."""
+
+STYLES = {
+    "open": "yellow",
+    "interrupted": "yellow",
+    "busy": "cyan",
+    "decided": "green",
+    "delivered": "green",
+    "failed": "red",
+    "error": "red",
+    "withdrawn": "dim",
+    "superseded": "dim",
+    "idle": "dim",
+}
+"""How states are coloured, in a terminal that has colours."""
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, readable for people as well."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def console() -> Console:
+    """Where to print for people."""
+    fixed = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH
+    return Console(highlight=False, markup=False, emoji=False, width=fixed)
+
+
+def plain(text: object) -> str:
+    """Somebody's text, with all that a terminal would act on made visible."""
+    return UNSEEN.sub("\ufffd", str(text))
+
+
+def state(text: str) -> Text:
+    """A state in its colour."""
+    return Text(text, STYLES.get(text, ""))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """Rows under headings. The first column, the id that one copies, is never cut."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        made.add_column(column, no_wrap=number == 0, overflow="fold" if number == 0 else "ellipsis")
+    for row in rows:
+        made.add_row(*(each if isinstance(each, Text) else Text(plain(each)) for each in row))
+    return made
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """How long ago something was, in the largest unit that fits."""
+    passed = now - at
+    if passed < timedelta(seconds=10):
+        return "just now"
+    for unit, length in (
+        ("d", timedelta(days=1)),
+        ("h", timedelta(hours=1)),
+        ("min", timedelta(minutes=1)),
+    ):
+        if passed >= length:
+            return f"{passed // length} {unit} ago"
+    return f"{passed // timedelta(seconds=1)} s ago"
+
+
+def moment(at: datetime) -> str:
+    """A moment in the time zone of whoever reads."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def lines_of(value: Any, indent: str = "") -> list[str]:
+    """JSON as people read it: a line per field, and long texts as they were written."""
+    if isinstance(value, dict) and value:
+        lines = []
+        for key, each in value.items():
+            inner = lines_of(each, indent + "  ")
+            if (isinstance(each, dict | list) and each) or len(inner) > 1:
+                lines += [f"{indent}{key}:", *inner]
+            else:
+                lines.append(f"{indent}{key}: {inner[0].strip()}")
+        return lines
+    if isinstance(value, list) and value:
+        lines = []
+        for each in value:
+            first, *others = lines_of(each, indent + "  ")
+            lines += [f"{indent}- {first.strip()}", *others]
+        return lines
+    if isinstance(value, str):
+        return (
+            [f"{indent}{line}" for line in plain(value).split("\n")] if value else [f'{indent}""']
+        )
+    return [f"{indent}{plain(json.dumps(value, ensure_ascii=False))}"]

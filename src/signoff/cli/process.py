@@ -1,0 +1,123 @@
+"""A process that stays: it serves the API, executes runs, or both, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from socket import socket
+from typing import Any
+
+import uvicorn
+
+from signoff.api.principals import PrincipalPolicy, header_principal
+from signoff.cli.session import database_address
+from signoff.cli.stop import Stop
+from signoff.config import Settings
+from signoff.db.pool import Database
+from signoff.desk import Signoff
+from signoff.domain.errors import ConfigError
+from signoff.service.migrate import migrate
+
+if sys.platform != "win32":
+    import uvloop
+
+
+def run_loop(process: Coroutine[Any, Any, None]) -> None:
+    """Run a process on the fastest event loop there is."""
+    factory = None if sys.platform == "win32" else uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(process)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Process:
+    """What a process does; with a `listener`, `principal` says who calls its API."""
+
+    settings: Settings
+    work: bool
+    migrate: bool = False
+    listener: socket | None = None
+    principal: PrincipalPolicy = header_principal
+
+    async def run(self, stop: Stop, on_ready: Callable[[], None]) -> None:
+        """Do it until `stop`; `on_ready` is called once everything answers.
+
+        Raises:
+            ConfigError: The project or a graph is not in order.
+            DatabaseNotReady: The database does not answer, or has not this program's schema.
+        """
+        stop.listen()
+        if not self.settings.graphs:
+            raise ConfigError(
+                "there are no graphs here: name them in langgraph.json, or under [graphs] in "
+                "signoff.toml"
+            )
+        async with self._desk() as desk:
+            if self.listener is None:
+                on_ready()
+                await stop.wait()
+            else:
+                await self._serve(desk, self.listener, stop, on_ready)
+
+    @asynccontextmanager
+    async def _desk(self) -> AsyncIterator[Signoff]:
+        async with database_address(self.settings, create=self.migrate) as url:
+            if self.migrate:
+                async with Database(url, max_connections=2) as database:
+                    await migrate(database)
+            async with Signoff(url, None, self.settings, work=self.work) as desk:
+                yield desk
+
+    async def _serve(
+        self, desk: Signoff, listener: socket, stop: Stop, on_ready: Callable[[], None]
+    ) -> None:
+        grace = self.settings.shutdown_grace.total_seconds()
+        server = _Server(
+            uvicorn.Config(
+                desk.asgi_app(principal=self.principal),
+                http="httptools",
+                ws="none",
+                log_config=None,
+                access_log=self.settings.log_level == "debug",
+                server_header=False,
+                timeout_graceful_shutdown=max(1, round(grace)),
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await _first(serving, server.listens.wait())
+        if not serving.done():
+            on_ready()
+            await _first(serving, stop.wait())
+        server.should_exit = True
+        if desk.engine is not None:
+            # While calls that wait for a run are let end, so is the run.
+            await desk.engine.stop(grace)
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, under our own signals, that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+
+async def _first(task: asyncio.Task[None], other: Coroutine[Any, Any, Any]) -> None:
+    """Return once one of them has ended."""
+    waiting = asyncio.ensure_future(other)
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()

@@ -1,0 +1,91 @@
+"""What a command works with: the project of this folder, its database, and who acts."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from signoff import config
+from signoff.cli import logs
+from signoff.config import Settings
+from signoff.db import embedded
+from signoff.db.pool import probe
+from signoff.desk import Signoff
+from signoff.domain.errors import ConfigError, SchemaMissing
+from signoff.graph.catalog import elsewhere
+from signoff.project import shown
+
+T = TypeVar("T")
+
+
+def settings_here() -> Settings:
+    """The settings of the project in the current folder, with the variables it brings.
+
+    Raises:
+        ConfigError: They are not in order.
+    """
+    config.export_variables(Path.cwd())
+    return config.load(Path.cwd())
+
+
+def run(command: Coroutine[Any, Any, T]) -> T:
+    """Run a command that works on the database."""
+    return asyncio.run(command)
+
+
+@asynccontextmanager
+async def database_address(settings: Settings, *, create: bool = False) -> AsyncIterator[str]:
+    """The database of the project, which answers; embedded, it is up at least until the end.
+
+    Raises:
+        SchemaMissing: The project has no database yet, and none is to be made.
+        DatabaseUnreachable: It does not answer.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    if not create and not embedded.exists(settings.data_dir):
+        raise SchemaMissing(
+            f"there is no database in {shown(settings.data_dir)} yet: `signoff dev` or `signoff "
+            "migrate` makes one, and SIGNOFF_DATABASE_URL names another"
+        )
+    server = await asyncio.to_thread(embedded.start, settings.data_dir)
+    try:
+        yield server.url
+    finally:
+        await asyncio.to_thread(server.close)
+
+
+@asynccontextmanager
+async def open_desk() -> AsyncIterator[Signoff]:
+    """A desk on the project's data. It knows its graphs by name and executes none of them.
+
+    Raises:
+        ConfigError: The project's configuration is not in order.
+        DatabaseNotReady: The database does not answer, or has not this program's schema.
+    """
+    settings = settings_here()
+    logs.configure("debug" if settings.log_level == "debug" else "warning")
+    async with database_address(settings) as url:
+        await probe(url)
+        desk = Signoff(url, elsewhere(settings.graphs), settings, work=False)
+        async with desk:
+            yield desk
+
+
+def principal(settings: Settings, by: str | None) -> str:
+    """Who acts: as said, or as set, or else the user of the operating system.
+
+    Raises:
+        ConfigError: None of these is known.
+    """
+    if named := by or settings.by:
+        return named
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:
+        raise ConfigError("it is not known who acts: say --by NAME, or set SIGNOFF_BY") from error

@@ -1,0 +1,117 @@
+"""`signoff threads`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from signoff import render
+from signoff.cli.options import AsJson
+from signoff.cli.output import ago, console, lines_of, moment, plain, print_json, state, table
+from signoff.cli.session import open_desk, run
+from signoff.domain.request import Request
+from signoff.domain.thread import Thread, ThreadStatus
+from signoff.graph.saver import utcnow
+from signoff.service import read
+
+Waiting = Mapping[str, Sequence[Request]]
+
+
+def threads(
+    thread: Annotated[str | None, typer.Argument(metavar="[ID]", help="Show this one.")] = None,
+    *,
+    status: Annotated[ThreadStatus | None, typer.Option(help="With this status.")] = None,
+    graph: Annotated[str | None, typer.Option(help="Of this graph.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="So many at most.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """List threads, the newest first; or show one, with its state and what it waits for."""
+    if thread is not None:
+        found, waiting = run(_one(thread))
+        if as_json:
+            print_json(render.thread_json(found, waiting))
+        else:
+            describe(found, waiting)
+        return
+    page, total, waits = run(_several(status, graph, limit, offset))
+    if as_json:
+        print_json([render.thread_json(each, waits.get(each.id, ())) for each in page])
+    else:
+        _print(page, total, waits, offset)
+
+
+async def _one(thread_id: str) -> tuple[Thread, Sequence[Request]]:
+    async with open_desk() as desk:
+        thread = await desk.thread(thread_id)
+        waiting = await read.waiting(desk.office, [thread_id])
+        return thread, waiting.get(thread_id, [])
+
+
+async def _several(
+    status: ThreadStatus | None, graph: str | None, limit: int, offset: int
+) -> tuple[Sequence[Thread], int, Waiting]:
+    async with open_desk() as desk:
+        page, total = await read.search_threads(
+            desk.office,
+            status=None if status is None else status.value,
+            metadata=None if graph is None else {"graph_id": graph},
+            limit=limit,
+            offset=offset,
+        )
+        return page, total, await read.waiting(desk.office, [each.id for each in page])
+
+
+def _print(page: Sequence[Thread], total: int, waits: Waiting, offset: int) -> None:
+    now = utcnow()
+    out = console()
+    if not page:
+        out.print("Nothing here.")
+        return
+    out.print(
+        table(
+            ["THREAD", "GRAPH", "STATUS", "UPDATED", "WAITS FOR"],
+            [
+                (
+                    each.id,
+                    each.graph or "",
+                    state(each.status.value),
+                    ago(each.updated_at, now),
+                    each.error or ", ".join(r.title for r in waits.get(each.id, ())),
+                )
+                for each in page
+            ],
+        )
+    )
+    if offset + len(page) < total:
+        out.print(f"\n{len(page)} of {total}. More: --offset {offset + len(page)}")
+
+
+def describe(thread: Thread, waiting: Sequence[Request]) -> None:
+    """Print one thread, its state and what it waits for."""
+    out = console()
+    out.print(
+        table(
+            ["THREAD", "GRAPH", "STATUS", "UPDATED"],
+            [
+                (
+                    thread.id,
+                    thread.graph or "",
+                    state(thread.status.value),
+                    moment(thread.updated_at),
+                )
+            ],
+        )
+    )
+    if thread.error:
+        out.print("\nError", style="bold")
+        out.print(f"  {plain(thread.error)}", style="red")
+    if waiting:
+        out.print("\nWaits for", style="bold")
+        rows = [(each.id, each.title, state(each.state.value)) for each in waiting]
+        out.print(table(["REQUEST", "TITLE", "STATE"], rows))
+    if thread.values:
+        out.print("\nState", style="bold")
+        out.print("\n".join(lines_of(thread.values, "  ")), soft_wrap=True)
