@@ -84,6 +84,7 @@ async def test_a_partial_answer_is_delivered_at_once_and_its_siblings_stay_as_th
     assert thread.status is ThreadStatus.INTERRUPTED
     after = await by_title(desk)
     assert after["right?"] == before["right?"]
+    assert thread == await desk.thread("t")
     assert (after["left?"].delivery, after["left?"].delivered_at is None) == ("delivered", False)
     thread = await answered(desk, "R")
     assert thread.status is ThreadStatus.IDLE
@@ -219,6 +220,7 @@ async def test_the_questions_of_one_node_are_requests_of_their_own(open_desk: Op
     assert (second.title, second.pause.position) == ("second?", 1)
     assert second.interrupt_id != first.interrupt_id
     assert (await answered(desk, "b")).values["seen"] == ["a", "b"]
+    assert [r.delivery.value for r in await listed(desk)] == ["delivered", "delivered"]
 
 
 async def test_an_answer_sent_again_does_not_answer_the_next_question_of_the_node(

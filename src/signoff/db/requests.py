@@ -242,7 +242,6 @@ def derive_answers(known: Sequence[Request]) -> list[Answered] | None:
 async def revise(conn: Connection, request: Request) -> bool:
     """Show what the node asks now, where it asks something else than it did; the votes are void."""
     question = request.question
-    await conn.execute("DELETE FROM votes WHERE request_id = %s", (request.id,))
     cursor = await conn.execute(
         """
         UPDATE requests
@@ -263,7 +262,10 @@ async def revise(conn: Connection, request: Request) -> bool:
             request.id,
         ),
     )
-    return await won(cursor)
+    if not await won(cursor):
+        return False
+    await conn.execute("DELETE FROM votes WHERE request_id = %s", (request.id,))
+    return True
 
 
 async def put_aside(conn: Connection, request_id: str, remark: str) -> None:
@@ -411,11 +413,14 @@ async def settle(
 
 
 async def fail_delivery(conn: Connection, request_id: str, error: str) -> None:
-    """Show on a request that its answer could not be given, or that the graph failed with it."""
+    """Show on a request that its answer could not be given, or that the graph failed with it.
+
+    Or that it could not be asked anew.
+    """
     await conn.execute(
         """
         UPDATE requests SET delivery = 'failed', delivery_error = %s
-         WHERE id = %s AND delivery <> 'none'
+         WHERE id = %s AND (delivery <> 'none' OR voided)
         """,
         (error, request_id),
     )

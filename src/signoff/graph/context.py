@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -34,6 +34,7 @@ from signoff.graph.writes import (
 from signoff.ids import new_id
 
 CHANGED = "The content changed after it was decided, so it is asked anew."
+ANEW = "It is asked anew; what was answered before is not used."
 REVISED = "The content changed while it was open."
 
 
@@ -76,7 +77,7 @@ class RunContext:
         run_id: str,
         effects: Effects,
         now: Callable[[], datetime],
-        known: Iterable[Request] = (),
+        known: Sequence[Request] = (),
         answers: Sequence[Answered] = (),
         wait_for_writes: bool = False,
     ) -> None:
@@ -96,6 +97,9 @@ class RunContext:
         for answer in answers:
             digest = VOID if answer.voided else answer.digest
             digests.setdefault(answer.task_id, {})[answer.position] = digest
+        for request in known:
+            if request.state is RequestState.WITHDRAWN:
+                digests.setdefault(request.pause.task_id, {})[request.pause.position] = VOID
         self.answers = Answers(digests)
         self._waiting: dict[str, tuple[str, str]] = {}
 
@@ -211,7 +215,7 @@ class RunContext:
             return  # a subgraph's pause, reported again by the task that runs the subgraph
         question = understand(interrupt.value, schema(interrupt), node=pause.node)
         if tracked is None:
-            revises = self._passed_over(write, pause.task_id)
+            revises, remark = self._passed_over(write, pause.task_id)
             request = Request(
                 id=new_id(),
                 pause=pause,
@@ -219,7 +223,7 @@ class RunContext:
                 opened_at=self.now(),
                 run_id=self.run_id,
                 revises=revises,
-                remark=CHANGED if revises else None,
+                remark=remark,
             )
             self._known[interrupt.id] = Tracked(request)
             write.add("opened", requests.row(request))
@@ -243,17 +247,21 @@ class RunContext:
             data = {"digest": request.question.digest}
             await audit.append(conn, self._entry("request.revised", request.id, data))
 
-    def _passed_over(self, write: Write, task_id: str) -> str | None:
-        """Put aside the outcomes that the guard did not let through; the last of their requests."""
-        last = None
+    def _passed_over(self, write: Write, task_id: str) -> tuple[str | None, str | None]:
+        """Put aside the outcomes that the guard did not let through.
+
+        The last of their requests, and what is to be said on the one that follows it.
+        """
+        last = remark = None
         for tracked in self._of_task(task_id):
             request = tracked.request
             if request.pause.position in self.answers.passed_over.get(task_id, ()):
-                last = request.id
+                last, remark = request.id, remark or ANEW
                 if tracked.delivering:
                     tracked.delivering = False
+                    remark = CHANGED
                     write.then(partial(self._put_aside, request.id))
-        return last
+        return last, remark
 
     async def _put_aside(self, request_id: str, conn: Connection) -> None:
         await requests.put_aside(conn, request_id, CHANGED)

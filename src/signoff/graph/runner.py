@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import UnknownInterruptError
+from langgraph.pregel import Pregel
 from langgraph.types import Command
 
 from signoff.db.group import GroupCommit, Stream
@@ -36,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 REASK = "reask"
 """In a run's options: the id of the request whose question is to be asked anew."""
+
+MAX_ERROR = 10_000
+"""The most characters of an exception that are kept."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,10 +139,11 @@ class _Execution:
         )
 
     async def run(self) -> Result:
-        run, config = self._run, self._config()
+        run = self._run
         try:
+            config = self._config()
             head = await self._head()
-            given = await self._input(head, config)
+            given = await self._given(head, config)
             if given is _NOTHING:
                 return self._nothing_given()
             if "checkpoint_id" not in config["configurable"]:
@@ -147,7 +153,8 @@ class _Execution:
                 config,
                 context=run.context,
                 stream_mode="values",
-                durability=run.options.get("durability") or "async",
+                # Never `exit`: after a crash it would ask for an approval that was used already.
+                durability="sync" if run.options.get("durability") == "sync" else "async",
                 interrupt_before=run.options.get("interrupt_before"),
                 interrupt_after=run.options.get("interrupt_after"),
             ):
@@ -162,14 +169,7 @@ class _Execution:
             raise
         except Exception as error:
             await self._flush_after(error)
-            log.warning(
-                "run failed",
-                thread_id=run.thread_id,
-                run_id=run.id,
-                graph=run.graph,
-                exc_info=error,
-            )
-            return self._ended(RunStatus.FAILED, f"{type(error).__name__}: {error}")
+            return self._raised(error)
         return self._ended(RunStatus.PAUSED if paused else RunStatus.SUCCEEDED, None)
 
     async def _flush_after(self, error: Exception) -> None:
@@ -188,6 +188,17 @@ class _Execution:
             if again is not error:
                 log.warning("a write failed as well", exc_info=again)
 
+    def _raised(self, error: Exception) -> Result:
+        run = self._run
+        log.warning(
+            "run failed",
+            thread_id=run.thread_id,
+            run_id=run.id,
+            graph=run.graph,
+            exception="".join(traceback.format_exception(error))[-MAX_ERROR:].rstrip(),
+        )
+        return self._ended(RunStatus.FAILED, _said(error))
+
     def _nothing_given(self) -> Result:
         if self._failed:
             return self._ended(RunStatus.FAILED, "; ".join(self._failed.values()))
@@ -203,6 +214,8 @@ class _Execution:
             # The answer is in the graph, and the graph cannot go on with it: that has to show.
             self._failed |= dict.fromkeys([*self._context.delivered, *self._taken], error)
             recovered = []
+            if REASK in self._run.options and not self._context.paused:
+                self._failed[self._run.options[REASK]] = error
         values = self._values
         if isinstance(values, dict):
             values = {key: value for key, value in values.items() if key != "__interrupt__"}
@@ -254,46 +267,84 @@ class _Execution:
             configurable["checkpoint_id"] = checkpoint_id
         return await self.saver.aget_tuple({"configurable": configurable})
 
-    async def _input(self, head: CheckpointTuple | None, config: RunnableConfig) -> Any:
+    async def _given(self, head: CheckpointTuple | None, config: RunnableConfig) -> Any:
         """What the graph is invoked with; `_NOTHING` if there is nothing to do for it."""
         run = self._run
         if run.kind is RunKind.START:
             # If a worker died over it, LangGraph knows its run id and goes on instead.
             return run.input
-        if asked := run.options.get(REASK):
-            await self._ask_again(asked, head, config)
-            return None
         resume: dict[str, Any] = {}
-        pending = [r for r in self._assignment.known if r.delivery is Delivery.PENDING]
-        for request in pending:
-            if request.delivered_at is not None:
-                self._taken.append(request.id)
-                continue
-            standing = await self._standing(request, head)
-            if standing is _Standing.GONE:
-                self._failed[request.id] = self._why_gone(request, head)
-                continue
-            self._context.deliver(request)
-            if standing is _Standing.WAITING:
-                assert request.outcome is not None
-                resume[request.pause.interrupt_id] = resume_value(request, request.outcome)
+        for request in self._assignment.known:
+            if request.id == run.options.get(REASK):
+                resume |= await self._asking_anew(request, head, config)
+            elif request.delivery in (Delivery.PENDING, Delivery.FAILED):
+                resume |= await self._delivering(request, head)
+            elif request.state is RequestState.WITHDRAWN and run.kind is RunKind.CONTINUE:
+                resume |= await self._passing_over(request, head)
         if resume:
             return Command(resume=resume)
-        if len(self._failed) == len(pending) and (self._failed or run.attempt == 1):
-            # Nothing could be given; or nothing is left to give, as the run before this one took
-            # along what this one was for.
-            return _NOTHING if run.kind is RunKind.RESUME else None
-        if run.kind is RunKind.CONTINUE and self._has_withdrawn(head):
-            assert head is not None
-            config["configurable"] |= {
-                "checkpoint_id": head.checkpoint["id"],
-                "checkpoint_ns": "",
-            }
+        if self._taken or self._context.undelivered():
+            return None
+        if self._failed and (run.kind is RunKind.RESUME or REASK in run.options):
+            return _NOTHING
+        if run.kind is RunKind.RESUME and run.attempt == 1:
+            # Nothing is left to give: the run before this one took along what this one was for.
+            return _NOTHING
         return None
+
+    async def _delivering(self, request: Request, head: CheckpointTuple | None) -> dict[str, Any]:
+        """What to resume with for a request that was decided.
+
+        A failed one is not delivered again unasked. But LangGraph runs all unfinished tasks of a
+        thread when it runs one, so an answer that a task holds on to is used again in any case.
+        """
+        if request.delivered_at is not None:
+            self._taken.append(request.id)
+            return {}
+        standing = await self._standing(request, head)
+        if standing is _Standing.STUCK:
+            self._context.deliver(request)
+        elif request.delivery is Delivery.PENDING and standing is _Standing.WAITING:
+            self._context.deliver(request)
+            assert request.outcome is not None
+            return {request.pause.interrupt_id: resume_value(request, request.outcome)}
+        elif request.delivery is Delivery.PENDING:
+            self._failed[request.id] = self._why_gone(request, head)
+        return {}
+
+    async def _passing_over(self, request: Request, head: CheckpointTuple | None) -> dict[str, Any]:
+        """What to resume with so that a question is asked anew: the guard passes it over."""
+        if await self._standing(request, head) is _Standing.WAITING:
+            return {request.pause.interrupt_id: None}
+        return {}
+
+    async def _asking_anew(
+        self, request: Request, head: CheckpointTuple | None, config: RunnableConfig
+    ) -> dict[str, Any]:
+        """What to resume with so that a question is asked anew whose outcome is not to be used.
+
+        Where its node has not finished, the guard passes the answer over and the node asks again
+        where it stands; its neighbours are not touched. Otherwise the thread goes back to the
+        checkpoint where the question was asked.
+        """
+        if self._missing_node(request) is not None:
+            self._failed[request.id] = self._why_gone(request, head)
+            return {}
+        if request.delivered_at is None and (
+            await self._standing(request, head) is not _Standing.GONE
+        ):
+            return await self._passing_over(request, head)
+        checkpoint_id = request.pause.checkpoint_id
+        if request.pause.checkpoint_ns:
+            asked = await self._checkpoint(request.pause.checkpoint_ns, checkpoint_id)
+            if asked is not None:
+                checkpoint_id = asked.metadata["parents"][""]
+        config["configurable"] |= {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}
+        return {}
 
     async def _standing(self, request: Request, head: CheckpointTuple | None) -> _Standing:
         pause = request.pause
-        if head is None or self._root_node(request) not in self.graph.nodes:
+        if head is None or self._missing_node(request) is not None:
             return _Standing.GONE
         at = head if not pause.checkpoint_ns else await self._checkpoint(pause.checkpoint_ns)
         if at is None or at.checkpoint["id"] != pause.checkpoint_id:
@@ -307,8 +358,8 @@ class _Execution:
         return _Standing.WAITING if pause.interrupt_id in pending else _Standing.GONE
 
     def _why_gone(self, request: Request, head: CheckpointTuple | None) -> str:
-        node = self._root_node(request)
-        if node not in self.graph.nodes:
+        node = self._missing_node(request)
+        if node is not None:
             return (
                 f"the deployed graph {request.pause.graph!r} has no node {node!r}, where this "
                 "thread waits: deploy one and retry"
@@ -317,36 +368,21 @@ class _Execution:
             return "the thread has no checkpoint"
         return "the thread has moved on and does not wait for this answer any more"
 
-    @staticmethod
-    def _root_node(request: Request) -> str:
-        pause = request.pause
-        return pause.checkpoint_ns.partition(":")[0] if pause.checkpoint_ns else pause.node
+    def _missing_node(self, request: Request) -> str | None:
+        """A node that the deployed graph no longer has, on the way to where a question was asked.
 
-    def _has_withdrawn(self, head: CheckpointTuple | None) -> bool:
-        return head is not None and any(
-            request.state is RequestState.WITHDRAWN
-            and request.pause.checkpoint_id >= head.checkpoint["id"]
-            for request in self._assignment.known
-        )
-
-    async def _ask_again(
-        self, request_id: str, head: CheckpointTuple | None, config: RunnableConfig
-    ) -> None:
-        """Set the run up to ask a question anew whose answer the graph could not go on with.
-
-        If the node holds on to the answer, the guard passes it over and the node asks again where
-        it stands; its neighbours are not touched. Otherwise the thread goes back to the
-        checkpoint where the question was asked.
+        LangGraph would go on without the answer, as if that node had never been there.
         """
-        request = next(r for r in self._assignment.known if r.id == request_id)
-        if request.delivered_at is None and await self._standing(request, head) is _Standing.STUCK:
-            return
-        checkpoint_id = request.pause.checkpoint_id
-        if request.pause.checkpoint_ns:
-            asked = await self._checkpoint(request.pause.checkpoint_ns, checkpoint_id)
-            if asked is not None:
-                checkpoint_id = asked.metadata["parents"][""]
-        config["configurable"] |= {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}
+        pause, graph = request.pause, self.graph
+        way = [part.partition(":")[0] for part in pause.checkpoint_ns.split("|") if ":" in part]
+        for node in (*way, pause.node):
+            if node not in graph.nodes:
+                return node
+            inner = graph.nodes[node].bound
+            if not isinstance(inner, Pregel):
+                return None  # a function, which may call any graph
+            graph = inner
+        return None
 
     async def _at_breakpoint(self) -> bool:
         """Whether the run stopped before or after a node, which nothing in the database marks."""
@@ -363,3 +399,15 @@ class _Execution:
 
 
 _NOTHING = object()
+
+
+def _said(error: Exception) -> str:
+    """An exception in words that can be kept."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:
+        return name
+    if len(text) > MAX_ERROR:
+        text = f"{text[:MAX_ERROR]}…"
+    return str(to_json(f"{name}: {text}" if text else name))

@@ -58,9 +58,15 @@ def failed(writes: Writes) -> bool:
 
 
 def answered(writes: Writes) -> int:
-    """How many answers the task has taken so far."""
-    given = next((value for channel, value in writes if channel == RESUME), ())
-    return len(given) if isinstance(given, list | tuple) else 1
+    """How many answers the task has taken so far; it writes all of them anew with each one."""
+    return max(
+        (
+            len(given) if isinstance(given, list | tuple) else 1
+            for channel, given in writes
+            if channel == RESUME
+        ),
+        default=0,
+    )
 
 
 def interrupts(writes: Writes) -> list[Interrupt[Any]]:
