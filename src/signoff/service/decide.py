@@ -63,6 +63,7 @@ async def decide(
         raise InvalidInput(f"an idempotency key has 1 to {MAX_KEY} characters")
     if not is_id(request_id):
         raise RequestNotFound(f"There is no request {request_id}.")
+    request_id = request_id.lower()
     while True:
         async with office.database.connection() as conn:
             found = await requests.with_known(conn, request_id)
@@ -198,7 +199,7 @@ async def _repeats(
     keyed = await votes.by_key(conn, by, idempotency_key)
     if keyed is None:
         return False
-    if (keyed.request_id, keyed.fingerprint) != (request_id.lower(), _fingerprint(ballot)):
+    if (keyed.request_id, keyed.fingerprint) != (request_id, _fingerprint(ballot)):
         raise IdempotencyKeyReused("This idempotency key was used for another decision.")
     return True
 
