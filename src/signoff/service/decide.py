@@ -72,7 +72,8 @@ async def decide(
             if idempotency_key is not None and await _repeats(
                 conn, request_id, ballot, by, idempotency_key
             ):
-                return found.request
+                # The vote may have come between the two looks: what stands is what it has left.
+                return await requests.get(conn, request_id) or found.request
         closing = _close(office, found.request, ballot, by, idempotency_key)
         if closing is None:
             return found.request
