@@ -1,0 +1,1 @@
+"""Measured comparisons, each a module with a paragraph in README.md."""

@@ -1,4 +1,4 @@
-"""The graph that is measured: a draft, a review that pauses, a final step; 2 KB state, 1 KB payload."""
+"""The graph that is measured: a draft, a review that pauses, an end; 2 KB state, 1 KB payload."""
 
 from __future__ import annotations
 
