@@ -138,3 +138,10 @@ async def opened_requests(desk: Signoff) -> AsyncIterator[Opened]:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await conn.close()
+
+
+async def redeployed(desk: Signoff, open_desk: Any, graphs: dict[str, Any]) -> Signoff:
+    """A new desk with other graphs on the same database, after this one has stopped."""
+    await desk.__aexit__(None, None, None)
+    opened: Signoff = await open_desk(graphs)
+    return opened
