@@ -304,7 +304,7 @@ async def test_a_question_that_changes_while_it_is_open_is_shown_as_it_is_now(
 async def test_a_decision_made_while_the_question_is_changing_is_for_one_of_the_two(
     open_desk: OpenDesk,
 ) -> None:
-    """Decided while the node runs again and asks something else: the vote stays, and is not used."""
+    """Decided while the node runs again and asks something else: the vote is kept, not used."""
     price = {"is": 3}
     decided: list[Any] = []
 
