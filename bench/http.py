@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Connection:
-    """One kept-alive HTTP/1.1 connection to a local server that answers with a Content-Length."""
+    """One kept-alive HTTP/1.1 connection to a local server."""
 
     def __init__(self, host: str, port: int) -> None:
         self._address = host, port
@@ -45,10 +45,21 @@ class Connection:
         head = await self._reader.readuntil(b"\r\n\r\n")
         status, *headers = head.decode().split("\r\n")
         lengths = [line for line in headers if line.lower().startswith("content-length:")]
-        answer = await self._reader.readexactly(int(lengths[0].partition(":")[2]))
+        if lengths:
+            answer = await self._reader.readexactly(int(lengths[0].partition(":")[2]))
+        else:
+            answer = await self._chunks()
         if status.split(" ")[1][0] != "2":
             raise RuntimeError(f"{status}: {answer.decode()[:500]}")
         return json.loads(answer)
+
+    async def _chunks(self) -> bytes:
+        parts = []
+        while size := int(await self._reader.readline(), 16):
+            parts.append(await self._reader.readexactly(size))
+            await self._reader.readexactly(2)
+        await self._reader.readexactly(2)
+        return b"".join(parts)
 
     def close(self) -> None:
         """Disconnect."""

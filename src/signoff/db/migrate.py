@@ -22,6 +22,13 @@ from signoff.domain.errors import DatabaseUnreachable, SchemaMissing, SchemaTooN
 MINIMUM_SERVER = 140000
 """PostgreSQL 14, in the server's own way of counting."""
 
+UNUSED_TRIGGERS = (
+    "procrastinate_jobs_notify_queue_job_inserted_v1",  # `signoff.db.jobs` tells after the commit
+    "procrastinate_trigger_status_events_insert_v1",  # a history of jobs, which the audit is
+    "procrastinate_trigger_status_events_update_v1",
+)
+"""What Procrastinate does on each change of a job that nobody here needs."""
+
 _LOCK = 0x5349474E4F4646  # "SIGNOFF"
 
 
@@ -157,6 +164,12 @@ async def _apply_jobs(conn: Connection) -> list[str]:
     if await _applied(conn, "jobs"):
         return await _apply(conn, "jobs", steps)
     await conn.execute(SchemaManager.get_schema().encode())
+    for trigger in UNUSED_TRIGGERS:
+        await conn.execute(
+            sql.SQL("ALTER TABLE procrastinate_jobs DISABLE TRIGGER {}").format(
+                sql.Identifier(trigger)
+            )
+        )
     for name, text in steps.items():
         await _record(conn, "jobs", name, _checksum(text))
     return ["jobs schema"]

@@ -11,11 +11,9 @@ from typing import Self
 import structlog
 from psycopg import Error
 
-from signoff.db.jobs import CHANNEL as JOBS
+from signoff.db.jobs import CHANNEL, NEWS
 from signoff.db.pool import Connection, Database
 from signoff.domain.thread import Thread
-
-CHANNEL = "signoff"
 
 log = structlog.get_logger(__name__)
 
@@ -93,13 +91,12 @@ class Notices:
                 conn = await self._database.connect()
                 try:
                     await conn.execute(f"LISTEN {CHANNEL}")
-                    await conn.execute(f"LISTEN {JOBS}")
                     pause = 0.1
                     if not listening.done():
                         listening.set_result(None)
                     self._missed()
                     async for notice in conn.notifies():
-                        self._dispatch(notice.channel, notice.payload)
+                        self._dispatch(notice.payload)
                 finally:
                     await conn.close()
             except (Error, OSError) as error:
@@ -107,8 +104,8 @@ class Notices:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5)
 
-    def _dispatch(self, channel: str, payload: str) -> None:
-        if channel == JOBS:
+    def _dispatch(self, payload: str) -> None:
+        if payload == NEWS:
             self.on_job()
             return
         what, *thread_ids = payload.split(" ")

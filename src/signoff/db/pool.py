@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from secrets import token_hex
 from typing import Any, Self
@@ -31,6 +31,10 @@ CONNECT_TIMEOUT = 10
 """Seconds for one attempt, unless the database's address says otherwise."""
 
 log = structlog.get_logger(__name__)
+
+SESSION = f"-c search_path={SCHEMA} -c timezone=UTC -c enable_seqscan=off"
+"""Settings of our sessions. Every statement has an index to go by; while tables are small and
+young, the planner would rather scan them, and prepared plans outlive that."""
 
 Connection = AsyncConnection[DictRow]
 Cursor = AsyncCursor[DictRow]
@@ -68,7 +72,7 @@ def conninfo(url: str, instance: str) -> str:
         parts = conninfo_to_dict(url)
     except Exception as error:
         raise DatabaseUnreachable(f"not a PostgreSQL address: {error}") from error
-    options = f"{parts.get('options') or ''} -c search_path={SCHEMA} -c timezone=UTC".strip()
+    options = f"{parts.get('options') or ''} {SESSION}".strip()
     return make_conninfo(
         url,
         options=options,
@@ -96,17 +100,33 @@ class Database:
             configure=_configure,
             name="signoff",
         )
+        self.relaxed: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            make_conninfo(
+                self.conninfo,
+                options=f"{conninfo_to_dict(self.conninfo)['options']} -c synchronous_commit=off",
+            ),
+            min_size=1,
+            max_size=4,
+            open=False,
+            kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+            configure=_configure,
+            name="signoff relaxed",
+        )
+        self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
 
     async def __aenter__(self) -> Self:
         await self._reach()
         try:
             await self.pool.open(wait=True, timeout=PATIENCE)
+            await self.relaxed.open(wait=True, timeout=PATIENCE)
         except (PoolTimeout, OperationalError) as error:
             await self.pool.close()
+            await self.relaxed.close()
             raise DatabaseUnreachable(f"the database does not answer: {error}") from error
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self.relaxed.close()
         await self.pool.close()
 
     @asynccontextmanager
@@ -118,7 +138,28 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection inside one transaction, committed at the end and rolled back on an error."""
-        async with self.pool.connection() as conn, conn.transaction():
+        async with self.pool.connection() as conn:
+            after = self._after_commit[conn] = []
+            try:
+                async with conn.transaction():
+                    yield conn
+            finally:
+                del self._after_commit[conn]
+        for act in after:
+            act()
+
+    def after_commit(self, conn: Connection, act: Callable[[], None]) -> None:
+        """Call `act` once the transaction on this connection has committed; else not at all."""
+        self._after_commit[conn].append(act)
+
+    @asynccontextmanager
+    async def taking(self) -> AsyncIterator[Connection]:
+        """A connection for taking and beginning work, whose commits do not wait for the disk.
+
+        If PostgreSQL crashes, the last of these may be undone, though never without all that was
+        written after them. The work is then taken again, under a later epoch.
+        """
+        async with self.relaxed.connection() as conn:
             yield conn
 
     async def connect(self) -> Connection:

@@ -16,7 +16,7 @@ from signoff.service.office import Office
 
 async def take_thread(office: Office, thread_id: str, worker: int) -> Lease | None:
     """The lease of a thread that has work and that nobody alive holds; None if there is none."""
-    async with office.database.connection() as conn:
+    async with office.database.taking() as conn:
         return await threads.lease(conn, thread_id, worker)
 
 
@@ -30,7 +30,7 @@ async def begin_run(
     Raises:
         LeaseLost: Somebody else holds the thread by now.
     """
-    async with office.database.connection() as conn:
+    async with office.database.taking() as conn:
         while True:
             at = office.now()
             work, run = await runs.begin_next(conn, lease, at)
