@@ -394,6 +394,8 @@ class _Execution:
             or options.get("interrupt_after")
         ):
             return False
+        await self._assignment.stream.flush()
+        await self._assignment.stream.flush()
         state = await self.graph.aget_state({"configurable": {"thread_id": self._run.thread_id}})
         return bool(state.next)
 
