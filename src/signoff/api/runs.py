@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from signoff.api import schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
-from signoff.api.waiting import answer_at_end
+from signoff.api.waiting import KEEP_ALIVE, answer_at_end
 from signoff.api.wire import Unsupported, only, refuse, selected
 from signoff.domain.errors import FieldError, InvalidInput
 from signoff.domain.run import Run
@@ -18,7 +18,7 @@ from signoff.service import read
 from signoff.service.cancel import cancel_run
 from signoff.service.decide import resume
 from signoff.service.start_run import Order, start_run
-from signoff.service.wait import until_settled, watching
+from signoff.service.wait import watching
 
 router = APIRouter(tags=["runs"], route_class=Route)
 
@@ -168,21 +168,23 @@ async def join_run(caller: Caller, request: Request, thread_id: str, run_id: str
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/cancel",
     status_code=202,
-    responses={**refusals(409), 204: {"description": "Cancelled, and nothing runs any more"}},
+    response_class=Response,
+    responses={**refusals(409), 204: {"description": "Cancelled, and it has stopped"}},
 )
 async def cancel(
     caller: Caller,
     thread_id: str,
     run_id: str,
-    wait: Annotated[bool, Query(description="Answer once nothing runs on the thread.")] = False,
+    wait: Annotated[bool, Query(description="Answer once it has stopped.")] = False,
     action: Literal["interrupt", "rollback"] = "interrupt",
 ) -> Response:
     """Stop a run, and withdraw what it asks; 409 if it has ended."""
     if action == "rollback":
         refuse("action", "can only be interrupt")
-    run = await cancel_run(caller.office, thread_id, run_id, by=caller.by)
-    if wait:
-        await until_settled(caller.office, caller.desk.notices, run.thread_id)
+    async with watching(caller.office, caller.desk.notices, thread_id) as watch:
+        await cancel_run(caller.office, thread_id, run_id, by=caller.by)
+        while wait and not (await watch.look(run_id)).ended:
+            await watch.until_ended(run_id, within=KEEP_ALIVE)
     return Response(status_code=204 if wait else 202)
 
 

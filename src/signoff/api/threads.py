@@ -109,7 +109,11 @@ async def get_thread(caller: Caller, thread_id: str) -> Answer:
     return Answer(thread_json(*await read.get_waiting_thread(caller.office, thread_id)))
 
 
-@router.patch("/threads/{thread_id}", response_model=schemas.Thread, responses=refusals(*WITH_BODY))
+@router.patch(
+    "/threads/{thread_id}",
+    response_model=schemas.Thread,
+    responses={**refusals(*WITH_BODY), 204: {"description": "Changed, and not shown"}},
+)
 async def patch_thread(
     caller: Caller,
     thread_id: str,
@@ -123,7 +127,9 @@ async def patch_thread(
     return await get_thread(caller, thread_id)
 
 
-@router.delete("/threads/{thread_id}", status_code=204, responses=refusals(409))
+@router.delete(
+    "/threads/{thread_id}", status_code=204, response_class=Response, responses=refusals(409)
+)
 async def delete_thread(caller: Caller, thread_id: str) -> Response:
     """Remove a thread with all that belongs to it; its audit stays. 409 during a run."""
     await service.delete_thread(caller.office, thread_id, by=caller.by)

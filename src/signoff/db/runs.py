@@ -35,19 +35,21 @@ def _run(row: dict[str, Any]) -> Run:
 class Ending:
     """Where a run stands, and, once it has ended, where it left its thread.
 
-    `interrupts` are the pauses that the graph has no answer to yet, as LangGraph's server lists
-    them: ``value``, ``id`` and ``response_schema``.
+    `left` says that nobody works on the thread for this run any more. `interrupts` are the pauses
+    that the graph has no answer to yet, as LangGraph's server lists them: ``value``, ``id`` and
+    ``response_schema``.
     """
 
     status: RunStatus
+    left: bool
     error: str | None
     values: Any
     interrupts: list[dict[str, Any]]
 
     @property
     def ended(self) -> bool:
-        """Whether the run is paused, has ended or was cancelled."""
-        return self.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
+        """Whether the run is paused, has ended or was cancelled, and its worker is done with it."""
+        return self.left and self.status not in (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
 async def insert(conn: Connection, run: Run) -> bool:
@@ -99,6 +101,10 @@ async def ending(conn: Connection, thread_id: str, run_id: str) -> Ending | None
     cursor = await conn.execute(
         """
         SELECT runs.status, runs.error,
+               threads.ready_at IS NULL OR EXISTS (
+                    SELECT 1 FROM runs AS other
+                     WHERE other.thread_id = threads.id AND other.status IN ('queued', 'running')
+               ) AS left,
                CASE WHEN runs.status NOT IN ('queued', 'running') THEN state_values END AS values,
                CASE WHEN runs.status = 'paused' THEN (
                     SELECT jsonb_agg(jsonb_build_object(
@@ -118,6 +124,7 @@ async def ending(conn: Connection, thread_id: str, run_id: str) -> Ending | None
         return None
     return Ending(
         status=RunStatus(row["status"]),
+        left=row["left"],
         error=row["error"],
         values=row["values"],
         interrupts=row["interrupts"] or [],
