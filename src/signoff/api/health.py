@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from signoff.api import problems, schemas
 from signoff.api.route import PROBLEM, Answer
+from signoff.domain.errors import ConfigError, DatabaseNotReady
 from signoff.service.health import check_database
 
 router = APIRouter(tags=["health"])
@@ -32,6 +33,6 @@ async def readyz(request: Request) -> Response:
     """The server is up, and the database answers."""
     try:
         await check_database(request.app.state.desk.office)
-    except Exception as error:
-        return problems.answer(error)
+    except ConfigError:
+        return problems.answer(DatabaseNotReady("The desk is not open."))
     return Answer({"status": "ok"})

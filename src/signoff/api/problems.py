@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -94,7 +95,7 @@ def answer(error: Exception) -> Response:
         headers = error.headers
     known = _known(error)
     if status_of(type(known)) is HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("a request failed", exc_info=error)
+        log.error("a request failed", exception="".join(traceback.format_exception(error)))
         known = InternalError("The server has made a mistake. Its log has the details.")
     return _problem(known, headers or {})
 

@@ -1,0 +1,138 @@
+"""Who calls: every route needs a principal, and nobody can pass for another by accident."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+
+from signoff.api.app import OPEN
+from signoff.api.principals import HEADER, dev_principal
+from signoff.domain.errors import Forbidden, Unauthenticated
+from tests.api.conftest import Api, client_of, problem
+
+
+async def test_every_route_needs_a_principal_but_health_and_the_documentation(api: Api) -> None:
+    tried = 0
+    async with api.client() as nobody:
+        for path, item in api.app.openapi()["paths"].items():
+            for method in item:
+                url = path.replace("{", "").replace("}", "")
+                response = await nobody.request(method, url)
+                if path in OPEN:
+                    assert response.status_code == 200
+                else:
+                    problem(response, 401, "unauthenticated")
+                    assert response.headers["www-authenticate"]
+                    tried += 1
+        assert tried > 20
+        for path in ("/openapi.json", "/docs"):
+            assert (await nobody.get(path)).status_code == 200
+
+
+async def test_a_caller_who_is_nobody_has_no_body_read_and_no_secret_told(api: Api) -> None:
+    await api.wait("t")
+    request = await api.the_request("t")
+    async with api.client() as nobody:
+        path = f"/requests/{request['id']}/decisions"
+        response = await nobody.post(path, content=b"{", headers={"content-type": "text/plain"})
+        assert "t" not in problem(response, 401, "unauthenticated").get("errors", [])
+        body = {"action": "approve"}
+        problem(await nobody.post(path, json=body), 401, "unauthenticated")
+        response = await nobody.post("/threads", content=b"x" * 10_000_000)
+        problem(response, 401, "unauthenticated")
+    assert (await api.the_request("t"))["state"] == "open"
+
+
+@pytest.mark.parametrize("name", ["", "system", "x" * 256, " jane", "a\tb", b"\xff"])
+async def test_a_header_that_names_no_principal_is_nobody(api: Api, name: str | bytes) -> None:
+    response = await api.http.get("/requests", headers={HEADER: name})  # type: ignore[dict-item]
+    problem(response, 401, "unauthenticated")
+
+
+async def test_two_principals_at_once_are_nobody(api: Api) -> None:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(api.app), base_url="http://127.0.0.1"
+    ) as http:
+        response = await http.get("/requests", headers=[(HEADER, "jane"), (HEADER, "joe")])
+        problem(response, 401, "unauthenticated")
+
+
+async def test_a_name_may_have_any_letters(api: Api) -> None:
+    async with api.client(**{HEADER: "jürgen@firm.com".encode()}) as http:  # type: ignore[arg-type]
+        await http.post(
+            "/threads/t/runs/wait",
+            json={"assistant_id": "drafts", "input": {"topic": "tea"}, "if_not_exists": "create"},
+        )
+        [run] = (await http.get("/threads/t/runs")).json()
+    assert run["metadata"]["created_by"] == "jürgen@firm.com"
+
+
+# --- on one's own machine -------------------------------------------------------------------------
+
+
+async def test_on_ones_own_machine_everyone_is_the_default_unless_named(api: Api) -> None:
+    app = api.desk.asgi_app(principal=dev_principal("dev"))
+    async with client_of(app, {}) as http:
+        await http.post("/threads", json={"thread_id": "t"})
+        await http.post("/threads", json={"thread_id": "u"}, headers={HEADER: "jane"})
+        by = [
+            (await http.get(f"/audit?thread_id={thread_id}")).json()["items"][0]["by"]
+            for thread_id in ("t", "u")
+        ]
+    assert by == ["dev", "jane"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:8124", "127.0.0.1", "[::1]:8124", "app.localhost", "127.8.9.1:1"]
+)
+async def test_ones_own_machine_has_many_names(api: Api, host: str) -> None:
+    app = api.desk.asgi_app(principal=dev_principal())
+    async with client_of(app, {}) as http:
+        assert (await http.get("/requests", headers={"host": host})).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", "[]"])
+async def test_a_page_elsewhere_whose_name_leads_here_is_refused(api: Api, host: str) -> None:
+    app = api.desk.asgi_app(principal=dev_principal())
+    async with client_of(app, {}) as http:
+        problem(await http.get("/requests", headers={"host": host}), 403, "forbidden")
+
+
+async def test_what_a_page_elsewhere_makes_the_browser_send_is_refused(api: Api) -> None:
+    app = api.desk.asgi_app(principal=dev_principal())
+    async with client_of(app, {}) as http:
+        for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
+            response = await http.post("/threads/count", headers={"sec-fetch-site": site})
+            assert response.status_code == status
+
+
+# --- in an application of one's own ---------------------------------------------------------------
+
+
+async def test_the_api_is_mounted_with_principals_of_ones_own(api: Api) -> None:
+    async def signed_in(request: Request) -> str:
+        user = request.cookies.get("user")
+        if user is None:
+            raise Unauthenticated("Sign in first.")
+        if user == "mallory":
+            raise Forbidden("Not you.")
+        return user
+
+    outer = FastAPI()
+    outer.mount("/signoff", api.desk.asgi_app(principal=signed_in))
+    transport = httpx.ASGITransport(app=outer)
+    async with httpx.AsyncClient(transport=transport, base_url="http://firm.example") as http:
+        problem(await http.get("/signoff/requests"), 401, "unauthenticated")
+        problem(await http.get("/signoff/nowhere"), 404, "route_not_found")
+        cookie = {"cookie": "user=mallory"}
+        problem(await http.get("/signoff/requests", headers=cookie), 403, "forbidden")
+        response = await http.post(
+            "/signoff/threads/t/runs/wait",
+            json={"assistant_id": "drafts", "input": {"topic": "tea"}, "if_not_exists": "create"},
+            headers={"cookie": "user=jane"},
+        )
+        assert response.json()["__interrupt__"]
+        assert response.headers["location"].startswith("/signoff/threads/t/runs/")
+        joined = await http.get(response.headers["location"], headers={"cookie": "user=jane"})
+        assert joined.json() == response.json()
