@@ -333,7 +333,7 @@ WITH given AS MATERIALIZED (
     -- Only if no work has come since it was looked for: then the caller has to look again.
     UPDATE threads
        SET status = row.status, state_values = coalesce(row.values, state_values), error = NULL,
-           ready_at = NULL, leased_by = NULL, updated_at = row.at
+           ready_at = NULL, leased_by = NULL, epoch = threads.epoch + 1, updated_at = row.at
       FROM jsonb_to_recordset((SELECT it -> 'rested' FROM given)) AS row (
         thread_id text, work bigint, status text, "values" jsonb, run_id uuid, run_status text,
         at timestamptz)

@@ -426,6 +426,18 @@ async def fail_delivery(conn: Connection, request_id: str, error: str) -> None:
     )
 
 
+async def fail_pending(conn: Connection, thread_id: str, error: str) -> list[str]:
+    """Show on a thread's requests that their outcomes are not going to be delivered; their ids."""
+    cursor = await conn.execute(
+        """
+        UPDATE requests SET delivery = 'failed', delivery_error = %s
+         WHERE thread_id = %s AND delivery = 'pending' RETURNING id
+        """,
+        (error, thread_id),
+    )
+    return [str(row["id"]) async for row in cursor]
+
+
 async def redeliver(conn: Connection, request_id: str, *, void: bool) -> None:
     """Put a failed delivery back to pending; or, with `void`, never use its answer again."""
     await conn.execute(

@@ -286,11 +286,10 @@ async def page(
     return [_run(row) async for row in cursor]
 
 
-async def has_running(conn: Connection, thread_id: str) -> bool:
-    """Whether a run of this thread is under way that nobody has cancelled."""
+async def is_wanted(conn: Connection, run_id: str) -> bool:
+    """Whether a run is under way that nobody has cancelled."""
     cursor = await conn.execute(
-        "SELECT EXISTS (SELECT 1 FROM runs WHERE thread_id = %s AND status = 'running') AS it",
-        (thread_id,),
+        "SELECT EXISTS (SELECT 1 FROM runs WHERE id = %s AND status = 'running') AS it", (run_id,)
     )
     row = await cursor.fetchone()
     return bool(row and row["it"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import sql
@@ -145,10 +145,15 @@ async def add_work(conn: Connection, thread_id: str) -> None:
 
 
 async def lease(conn: Connection, thread_id: str, worker: int) -> Lease | None:
-    """Take a busy thread that nobody alive holds; None if there is nothing to take."""
+    """Take a busy thread that nobody alive holds; None if there is nothing to take.
+
+    The step of the epoch is a random one: this commit may be undone by a crash of the database,
+    and what the one who made it still writes must not pass for the next one's.
+    """
     cursor = await conn.execute(
         """
-        UPDATE threads SET leased_by = %(worker)s, epoch = epoch + 1
+        UPDATE threads
+           SET leased_by = %(worker)s, epoch = epoch + 1 + (random() * 1000000)::int
          WHERE id = %(id)s AND ready_at IS NOT NULL
            AND (leased_by IS NULL OR NOT EXISTS (
                SELECT 1 FROM workers WHERE workers.id = leased_by AND alive_until >= now()))
@@ -219,7 +224,7 @@ async def release(
     cursor = await conn.execute(
         """
         UPDATE threads
-           SET ready_at = NULL, leased_by = NULL, updated_at = %(at)s,
+           SET ready_at = NULL, leased_by = NULL, epoch = epoch + 1, updated_at = %(at)s,
                status = coalesce(%(status)s, CASE
                     WHEN error IS NOT NULL THEN 'error'
                     WHEN EXISTS (SELECT 1 FROM requests
@@ -268,12 +273,15 @@ async def hand_back(conn: Connection, worker: int, thread_ids: Sequence[str]) ->
 async def take_from_dead(conn: Connection, workers: Sequence[int]) -> dict[str, str]:
     """Free what dead workers hold, and lock them out by a new epoch; id and graph of each.
 
-    A row that is locked right now stays for the next round.
+    So is what a worker holds that was found dead before and did not know it yet. A row that is
+    locked right now stays for the next round.
     """
     cursor = await conn.execute(
         """
         WITH held AS (
-            SELECT id FROM threads WHERE leased_by = ANY(%s)
+            SELECT id FROM threads
+             WHERE leased_by IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM workers WHERE workers.id = leased_by AND NOT workers.id = ANY(%s))
                FOR NO KEY UPDATE SKIP LOCKED
         )
         UPDATE threads SET leased_by = NULL, epoch = epoch + 1
@@ -285,18 +293,43 @@ async def take_from_dead(conn: Connection, workers: Sequence[int]) -> dict[str, 
     return {row["id"]: row["graph"] async for row in cursor}
 
 
-async def lock_forgotten(conn: Connection, older_than: Any, limit: int) -> dict[str, str]:
-    """Busy threads that nobody has taken for a while, though a job should have: id and graph."""
+async def held_by(conn: Connection, worker: int) -> set[str]:
+    """The threads that a worker holds."""
+    cursor = await conn.execute("SELECT id FROM threads WHERE leased_by = %s", (worker,))
+    return {row["id"] async for row in cursor}
+
+
+async def pass_on(conn: Connection, lease: Lease, graph: str) -> None:
+    """Give a thread back whose next run is of a graph that others serve.
+
+    Raises:
+        LeaseLost: Somebody else holds the thread by now.
+    """
+    cursor = await conn.execute(
+        """
+        UPDATE threads SET leased_by = NULL, epoch = epoch + 1, graph = %s
+         WHERE id = %s AND epoch = %s RETURNING id
+        """,
+        (graph, lease.thread_id, lease.epoch),
+    )
+    if not await won(cursor):
+        raise LeaseLost(lease.thread_id)
+
+
+async def lock_forgotten(
+    conn: Connection, graphs: Sequence[str], older_than: timedelta, limit: int
+) -> dict[str, str]:
+    """Busy threads of these graphs that nobody has taken for a while: id and graph."""
     cursor = await conn.execute(
         """
         UPDATE threads SET ready_at = now()
          WHERE id IN (
             SELECT id FROM threads
-             WHERE ready_at < now() - %s AND leased_by IS NULL
+             WHERE ready_at < now() - %s AND leased_by IS NULL AND graph = ANY(%s)
              ORDER BY ready_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
         RETURNING id, graph
         """,
-        (older_than, limit),
+        (older_than, list(graphs), limit),
     )
     return {row["id"]: row["graph"] async for row in cursor}
 

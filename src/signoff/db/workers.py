@@ -51,10 +51,17 @@ class Renewal:
         return cursor.rowcount == 1
 
 
-async def lock_dead(conn: Connection) -> dict[int, str]:
-    """The workers that stopped renewing, as id and instance, locked until the transaction ends."""
+async def lock_dead(conn: Connection, *, but: int | None) -> dict[int, str]:
+    """The workers that stopped renewing, as id and instance, locked until the transaction ends.
+
+    Except one of which the caller knows better.
+    """
     cursor = await conn.execute(
-        "SELECT id, instance FROM workers WHERE alive_until < now() FOR UPDATE SKIP LOCKED"
+        """
+        SELECT id, instance FROM workers
+         WHERE alive_until < now() AND id IS DISTINCT FROM %s FOR UPDATE SKIP LOCKED
+        """,
+        (but,),
     )
     return {row["id"]: row["instance"] async for row in cursor}
 
@@ -62,13 +69,17 @@ async def lock_dead(conn: Connection) -> dict[int, str]:
 async def disconnect(conn: Connection, instances: list[str]) -> None:
     """End the database sessions of processes that are stopped in the middle of something.
 
-    Their transactions roll back and their locks are free.
+    Their transactions roll back and their locks are free. A process that has come to itself since
+    then, and works under another id, is left alone.
     """
     await conn.execute(
         """
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND usename = current_user
-           AND application_name = ANY(%s)
+           AND application_name = ANY(%s) AND pid <> pg_backend_pid()
+           AND NOT EXISTS (SELECT 1 FROM workers
+                            WHERE 'signoff ' || instance = application_name
+                              AND alive_until >= now())
         """,
         ([f"signoff {instance}" for instance in instances],),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signoff.db import audit, notices, runs, threads
+from signoff.db import audit, notices, requests, runs, threads
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import Conflict, RunNotFound, ThreadNotFound
 from signoff.domain.principal import check_principal
@@ -10,12 +10,16 @@ from signoff.domain.run import Run, RunStatus
 from signoff.service.office import Office
 from signoff.service.work import withdraw_open
 
+CANCELLED = "the run that was to deliver it was cancelled"
+"""Why an outcome was not delivered."""
+
 
 async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) -> Run:
     """Stop a run that is queued, under way or waiting at its pause, and withdraw what it asks.
 
     A worker that executes it is told, and stops at its next chance; it can write nothing that
-    would open a request again.
+    would open a request again. Decisions that the run was to deliver, and has not, show a failed
+    delivery, which can be retried.
 
     Raises:
         ThreadNotFound, RunNotFound: There is no such thread or run.
@@ -35,6 +39,9 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
         if not waits_here and run.status not in (RunStatus.QUEUED, RunStatus.RUNNING):
             raise Conflict(f"Run {run_id} has ended: it is {run.status.value}.")
         await runs.cancel(conn, run_id, at)
+        undelivered: list[str] = []
+        if await runs.queued_resume(conn, thread_id) is None:
+            undelivered = await requests.fail_pending(conn, thread_id, CANCELLED)
         if run.status is not RunStatus.QUEUED:
             await withdraw_open(conn, thread_id, run, by=by, office=office)
         if thread.busy:
@@ -44,6 +51,18 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
         await audit.append(
             conn,
             AuditEntry(event="run.cancelled", thread_id=thread_id, by=by, at=at, run_id=run_id),
+            *(
+                AuditEntry(
+                    event="request.delivery_failed",
+                    thread_id=thread_id,
+                    by=by,
+                    at=at,
+                    request_id=request_id,
+                    run_id=run_id,
+                    data={"error": CANCELLED},
+                )
+                for request_id in undelivered
+            ),
         )
         await notices.cancel_run(conn, thread_id)
         await notices.thread_changed(conn, thread_id)

@@ -105,6 +105,18 @@ async def hand_back(office: Office, worker: int, thread_ids: list[str]) -> None:
             await office.jobs.look_at(conn, thread_id, graph)
 
 
+async def pass_on(office: Office, assignment: Assignment) -> None:
+    """Have a worker that serves the run's graph go on with a thread.
+
+    Raises:
+        LeaseLost: Somebody else holds the thread by now.
+    """
+    run = assignment.run
+    async with office.database.transaction() as conn:
+        await threads.pass_on(conn, assignment.lease, run.graph)
+        await office.jobs.look_at(conn, run.thread_id, run.graph)
+
+
 async def withdraw_open(
     conn: Connection, thread_id: str, run: Run, *, by: str, office: Office
 ) -> None:

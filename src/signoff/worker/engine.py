@@ -12,7 +12,7 @@ import structlog
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 
-from signoff.db import runs, workers
+from signoff.db import runs, threads, workers
 from signoff.db.jobs import WORK
 from signoff.db.notices import Notices
 from signoff.domain.errors import LeaseLost
@@ -21,7 +21,7 @@ from signoff.domain.thread import Lease
 from signoff.graph.runner import Assignment, Result, execute
 from signoff.service.office import Office
 from signoff.service.rescue import rescue
-from signoff.service.work import begin_run, finish_run, hand_back, take_thread
+from signoff.service.work import begin_run, finish_run, hand_back, pass_on, take_thread
 from signoff.worker.duty import Duty
 from signoff.worker.heartbeat import Heartbeat
 from signoff.worker.wake import WakeUp
@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 
 POLL = 2.0
 """Seconds after which jobs are looked for without being told: a safety net only."""
+
+MAX_PAUSE = 10.0
+"""The most seconds between two tries of something that does not work."""
 
 
 class Engine:
@@ -47,11 +50,17 @@ class Engine:
         self._capacity = capacity
         self._lease = takeover * 2 / 3
         self._active: dict[str, asyncio.Task[None]] = {}
+        self._executing: dict[str, str] = {}
+        self._unwanted: set[str] = set()
+        self._doubted: set[str] = set()
+        self._unaccounted: set[str] = set()
         self._worker_id: int | None = None
         self._heartbeat: Heartbeat | None = None
         self._closing = False
-        self._cancelled: set[str] = set()
-        self._duties = [Duty("rescue", takeover / 6, lambda: rescue(office))]
+        self._duties = [
+            Duty("rescue", takeover / 6, lambda: rescue(office, self._worker_id)),
+            Duty("account", takeover / 6, self._account),
+        ]
         self._jobs: Worker | None = None
         self._jobs_task: asyncio.Task[None] | None = None
         self._rebirth: asyncio.Task[None] | None = None
@@ -102,6 +111,9 @@ class Engine:
             await duty.stop()
         if self._jobs is not None:
             self._jobs.stop()  # type: ignore[no-untyped-call]
+        if self._rebirth is not None:
+            self._rebirth.cancel()
+            await asyncio.wait([self._rebirth])
         if self._active:
             await asyncio.wait(list(self._active.values()), timeout=grace)
         unfinished = dict(self._active)
@@ -113,79 +125,132 @@ class Engine:
             with suppress(asyncio.CancelledError):
                 await self._jobs_task
         if self._heartbeat is not None:
-            await asyncio.to_thread(self._heartbeat.stop)
+            self._heartbeat.stop()
         if self._worker_id is not None:
-            await hand_back(self._office, self._worker_id, list(unfinished))
-            async with self._office.database.connection() as conn:
-                await workers.remove(conn, [self._worker_id])
+            try:
+                await hand_back(self._office, self._worker_id, list(unfinished))
+                async with self._office.database.connection() as conn:
+                    await workers.remove(conn, [self._worker_id])
+            except Exception as error:
+                log.warning("could not hand back what is left, it will be rescued", error=error)
 
     async def work(self, thread_id: str) -> None:
         """Work on a thread if it has work and nobody alive holds it; return when that is done."""
-        if thread_id in self._active or self._worker_id is None:
+        if thread_id in self._active:
+            # It may be giving the thread back right now, with no eye for what has come since.
+            await asyncio.wait([self._active[thread_id]])
+        if self._rebirth is not None:
+            await asyncio.wait([self._rebirth])
+        if self._worker_id is None:
             return
         lease = await take_thread(self._office, thread_id, self._worker_id)
-        if lease is not None:
+        if lease is not None and self._closing:
+            await hand_back(self._office, self._worker_id, [thread_id])
+        elif lease is not None:
             self.take(lease)
             await asyncio.wait([self._active[thread_id]])
 
     async def _work(self, given: Assignment | Lease) -> None:
+        assignment = given if isinstance(given, Assignment) else None
         try:
-            assignment = (
-                given if isinstance(given, Assignment) else await begin_run(self._office, given)
-            )
+            if isinstance(given, Lease):
+                assignment = await begin_run(self._office, given)
             while assignment is not None:
                 result = await self._execute(assignment)
                 if result is None:
                     return
                 assignment = await finish_run(self._office, assignment, result)
-        except LeaseLost:
-            log.warning("lost a thread to another worker", lease=given)
-        except Exception:
-            # What was not committed stays with the lease, and goes on when the thread is rescued.
-            log.exception("working on a thread failed", given=given)
-            await self._give_up(given)
+        except LeaseLost as error:
+            log.warning("lost a thread to another worker", thread_id=str(error))
+        except Exception as error:
+            thread_id = given.thread_id if isinstance(given, Lease) else given.lease.thread_id
+            log.exception("working on a thread failed", thread_id=thread_id, exc_info=error)
+            await self._give_up(thread_id, assignment.run.attempt if assignment else 0)
 
     async def _execute(self, assignment: Assignment) -> Result | None:
         """Run the graph; None if it was stopped and another worker is to go on."""
-        run = assignment.run
-        served = self._office.catalog[run.graph]
-        try:
-            office = self._office
-            return await execute(served, assignment, office.database, office.group, now=office.now)
-        except asyncio.CancelledError:
-            if run.thread_id in self._cancelled and not self._closing:
-                return Result(status=RunStatus.CANCELLED)
+        run, office = assignment.run, self._office
+        if run.graph not in office.catalog:
+            await pass_on(office, assignment)
             return None
+        self._executing[run.thread_id] = run.id
+        try:
+            if run.thread_id in self._doubted and not await self._is_wanted(run.id):
+                return Result(status=RunStatus.CANCELLED)
+            return await execute(
+                office.catalog[run.graph],
+                assignment,
+                office.database,
+                office.group,
+                now=office.now,
+            )
+        except asyncio.CancelledError:
+            if run.id in self._unwanted and not self._closing:
+                self._active[run.thread_id].uncancel()
+                return Result(status=RunStatus.CANCELLED)
+            raise
+        finally:
+            del self._executing[run.thread_id]
+            self._doubted.discard(run.thread_id)
+            self._unwanted.discard(run.id)
 
-    async def _give_up(self, given: Assignment | Lease) -> None:
-        lease = given.lease if isinstance(given, Assignment) else given
-        if self._worker_id is not None:
-            with suppress(Exception):
-                await hand_back(self._office, self._worker_id, [lease.thread_id])
+    async def _give_up(self, thread_id: str, attempt: int) -> None:
+        """Have a thread tried again from what is stored, however long the database is away.
+
+        The more often it was tried, the later: whatever is wrong may take its time.
+        """
+        worker, pause = self._worker_id, min(0.05 * 2**attempt, MAX_PAUSE)
+        while worker is not None and worker == self._worker_id:
+            await asyncio.sleep(pause)
+            try:
+                await hand_back(self._office, worker, [thread_id])
+                return
+            except Exception as error:
+                log.warning("could not hand a thread back", thread_id=thread_id, error=error)
+                pause = min(pause * 2, MAX_PAUSE)
+
+    async def _account(self) -> None:
+        """Hand back threads that this worker holds and knows nothing of.
+
+        So it is where whoever had one for it was stopped between the commit and telling it. One
+        that was just committed is told of in a moment, so it has to be seen twice.
+        """
+        worker = self._worker_id
+        if worker is None:
+            return
+        async with self._office.database.connection() as conn:
+            unaccounted = await threads.held_by(conn, worker) - self._active.keys()
+        lost, self._unaccounted = unaccounted & self._unaccounted, unaccounted
+        if lost and worker == self._worker_id:
+            log.warning("handing back threads that nobody works on", thread_ids=sorted(lost))
+            await hand_back(self._office, worker, sorted(lost))
 
     def _done(self, thread_id: str, task: asyncio.Task[None]) -> None:
         if self._active.get(thread_id) is task:
             del self._active[thread_id]
+            self._doubted.discard(thread_id)
             # Whoever came between the thread's rest and this moment has relied on being told.
             self._notices.tell(thread_id)
-        self._cancelled.discard(thread_id)
 
     # Cancelling.
 
     def _on_cancel(self, thread_id: str | None) -> None:
         """Look whether runs under way are still wanted; all of them, if it may have been missed."""
         for each in [thread_id] if thread_id is not None else list(self._active):
-            if each in self._active:
-                task = asyncio.create_task(self._check_wanted(each))
+            if each in self._executing:
+                task = asyncio.create_task(self._check_wanted(each, self._executing[each]))
                 task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            elif each in self._active:
+                self._doubted.add(each)  # its run is just beginning, or ending
 
-    async def _check_wanted(self, thread_id: str) -> None:
+    async def _check_wanted(self, thread_id: str, run_id: str) -> None:
+        if not await self._is_wanted(run_id) and self._executing.get(thread_id) == run_id:
+            self._unwanted.add(run_id)
+            self._active[thread_id].cancel()
+
+    async def _is_wanted(self, run_id: str) -> bool:
         async with self._office.database.connection() as conn:
-            wanted = await runs.has_running(conn, thread_id)
-        task = self._active.get(thread_id)
-        if not wanted and task is not None:
-            self._cancelled.add(thread_id)
-            task.cancel()
+            return await runs.is_wanted(conn, run_id)
 
     # Being alive.
 
@@ -198,7 +263,8 @@ class Engine:
         self._heartbeat.start()
 
     def _on_buried_in_thread(self) -> None:
-        self._loop.call_soon_threadsafe(self._on_buried)
+        with suppress(RuntimeError):  # the loop is closed: this process is ending
+            self._loop.call_soon_threadsafe(self._on_buried)
 
     def _on_buried(self) -> None:
         """This process was taken for dead: what it runs belongs to others by now."""
@@ -207,7 +273,17 @@ class Engine:
         for task in self._active.values():
             task.cancel()
         if not self._closing:
-            self._rebirth = asyncio.create_task(self._register())
+            self._rebirth = asyncio.create_task(self._begin_anew())
+
+    async def _begin_anew(self) -> None:
+        pause = 0.1
+        while self._worker_id is None:
+            try:
+                await self._register()
+            except Exception as error:
+                log.warning("could not register as a worker, trying again", error=error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_PAUSE)
 
     # Jobs.
 

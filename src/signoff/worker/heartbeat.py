@@ -33,10 +33,8 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """End renewing, and return once it has ended."""
+        """End renewing. What is on its way to the database still gets there."""
         self._stop.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
 
     def _beat(self) -> None:
         with self._renewal as renewal:
@@ -44,6 +42,6 @@ class Heartbeat:
                 alive = renewal.renew()
                 if alive is None:
                     log.warning("could not renew the lease, trying again")
-                elif not alive:
+                elif not alive and not self._stop.is_set():
                     self._on_lost()
                     return
