@@ -21,7 +21,7 @@ from langgraph.types import Command
 from signoff.db.group import GroupCommit, Stream
 from signoff.db.pool import Database
 from signoff.db.requests import Answered
-from signoff.domain.errors import LeaseLost
+from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.jsontext import to_json
 from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
@@ -105,6 +105,7 @@ async def execute(
 
     Raises:
         LeaseLost: Another process has the thread by now.
+        DatabaseUnreachable: The run has not ended, and is to be begun again.
         asyncio.CancelledError: The run was cancelled; what it has stored stays.
     """
     return await _Execution(served, assignment, database, group, now).run()
@@ -167,6 +168,8 @@ class _Execution:
             with suppress(Exception):
                 await self._assignment.stream.flush()
             raise
+        except DatabaseUnreachable:
+            raise  # no failure of the graph: the run goes on from what is stored
         except Exception as error:
             await self._flush_after(error)
             return self._raised(error)
@@ -177,12 +180,13 @@ class _Execution:
 
         Raises:
             LeaseLost: That is why it failed.
+            DatabaseUnreachable: What it has written is not stored, so the run has not ended.
         """
         if isinstance(error, LeaseLost):
             raise error
         try:
             await self._assignment.stream.flush()
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnreachable):
             raise
         except Exception as again:
             if again is not error:

@@ -6,7 +6,7 @@ for each operation instead of one lock for all.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from math import isfinite
@@ -19,6 +19,7 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
     CheckpointTuple,
+    DeltaChannelHistory,
     get_checkpoint_id,
     get_serializable_checkpoint_metadata,
 )
@@ -71,6 +72,9 @@ class SignoffSaver(AsyncPostgresSaver):
         """The checkpoint that a config names, or the thread's latest.
 
         A run that has loaded it to look at its pending questions hands it on here.
+
+        Raises:
+            LeaseLost: The run's lease is lost.
         """
         configurable = config["configurable"]
         run: RunContext | None = configurable.get(RUN)
@@ -78,7 +82,36 @@ class SignoffSaver(AsyncPostgresSaver):
             head = run.take_head(get_checkpoint_id(config))
             if head is not None:
                 return head.checkpoint
+        await _flush(config)
         return await super().aget_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's word
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """The checkpoints that fit, the newest first.
+
+        Raises:
+            LeaseLost: The run's lease is lost.
+        """
+        await _flush(config)
+        async for found in super().alist(config, filter=filter, before=before, limit=limit):
+            yield found
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What LangGraph rebuilds its delta channels from.
+
+        Raises:
+            LeaseLost: The run's lease is lost.
+        """
+        await _flush(config)
+        return await super().aget_delta_channel_history(config=config, channels=channels)
 
     async def aput(
         self,
@@ -248,6 +281,13 @@ class SignoffSaver(AsyncPostgresSaver):
             else:
                 async with conn.cursor(binary=True) as cursor:
                     yield cursor
+
+
+async def _flush(config: RunnableConfig | None) -> None:
+    """A run reads what it has written, even while that is on its way to the database."""
+    run: RunContext | None = config["configurable"].get(RUN) if config else None
+    if run is not None:
+        await run.stream.flush()
 
 
 def _fits_json(value: Any) -> bool:
