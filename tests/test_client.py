@@ -1,0 +1,177 @@
+"""The client of Signoff's own routes, both kinds of it, over a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from signoff import errors
+from signoff.client import AsyncClient, Client
+from tests.api.conftest import Api, address, api
+
+__all__ = ["address", "api"]
+
+T = TypeVar("T")
+
+
+class Both:
+    """The async client; and the sync one in a thread of its own, called the same way."""
+
+    def __init__(self, url: str, kind: str, principal: str | None = "jane") -> None:
+        self.sync = Client(url, principal=principal) if kind == "sync" else None
+        self.other = AsyncClient(url, principal=principal)
+
+    async def call(self, name: str, *args: Any, **more: Any) -> Any:
+        """Call a method by its name."""
+        if self.sync is not None:
+            return await asyncio.to_thread(getattr(self.sync, name), *args, **more)
+        return await getattr(self.other, name)(*args, **more)
+
+    async def listed(self, **filters: Any) -> list[Any]:
+        """All of `all_requests`."""
+        if self.sync is not None:
+            return await asyncio.to_thread(lambda: list(self.sync.all_requests(**filters)))
+        return [request async for request in self.other.all_requests(**filters)]
+
+    async def close(self) -> None:
+        """Close both."""
+        if self.sync is not None:
+            self.sync.close()
+        await self.other.aclose()
+
+
+@pytest.fixture(params=["sync", "async"])
+async def client(request: pytest.FixtureRequest, address: str) -> Any:
+    """A client of either kind, as jane."""
+    both = Both(address, request.param)
+    yield both
+    await both.close()
+
+
+async def test_a_request_is_found_shown_and_decided(api: Api, client: Both) -> None:
+    await api.wait("t")
+    page = await client.call("requests", state=["open", "decided"], thread_id="t")
+    assert (page.total, page.next_cursor) == (1, None)
+    [request] = page.items
+    assert request == await client.call("request", request.id)
+    assert request.title == "Is the draft about tea fine?"
+    assert request.actions[0].name == "approve"
+    assert request.opened_at.tzinfo is not None
+    state = await client.call("state", request.id)
+    assert state.values["text"] == "Draft about tea"
+    assert state.checkpoint_id == request.checkpoint_id
+    decided = await client.call(
+        "decide",
+        request.id,
+        "approve",
+        note="fine",
+        values={},
+        digest=request.digest,
+        idempotency_key="k",
+    )
+    assert decided.outcome.by == "jane"
+    assert decided.outcome.note == "fine"
+    again = await client.call("decide", request.id, "approve", note="fine", idempotency_key="k")
+    assert again.outcome == decided.outcome
+    thread = await api.desk.wait("t", timeout=10)
+    assert thread.values is not None
+    assert thread.values["finished"] == 1
+    told = await client.call("audit", request.id)
+    assert [entry.event for entry in told.items][:2] == ["request.opened", "request.decided"]
+    assert (await client.call("thread_audit", "t")).items[0].event == "run.created"
+    assert (await client.call("thread_audit", "t", cursor="2")).items[0].seq == 3
+
+
+async def test_all_pages_are_fetched_one_by_one(api: Api, client: Both) -> None:
+    for number in range(5):
+        await api.wait(f"t{number}")
+    found = await client.listed(limit=2, sort="opened_at")
+    assert [request.thread_id for request in found] == [f"t{number}" for number in range(5)]
+
+
+async def test_what_the_desk_refuses_is_raised_as_the_library_raises_it(
+    api: Api, client: Both
+) -> None:
+    await api.wait("t")
+    request = await api.the_request("t")
+    with pytest.raises(errors.RequestNotFound):
+        await client.call("request", "a b?c#d")
+    with pytest.raises(errors.InvalidAnswer) as invalid:
+        await client.call("decide", request["id"], "explode")
+    assert [error.pointer for error in invalid.value.errors] == ["/action"]
+    with pytest.raises(errors.StaleDigest):
+        await client.call("decide", request["id"], "approve", digest="sha256:0")
+    with pytest.raises(errors.NotRetryable):
+        await client.call("retry", request["id"], reask=True)
+    with pytest.raises(errors.InvalidInput, match="limit"):
+        await client.call("requests", limit=1000)
+    with pytest.raises(errors.ThreadNotFound):
+        await client.call("thread_audit", "unknown")
+    await client.call("decide", request["id"], "approve")
+    with pytest.raises(errors.RequestClosed) as closed:
+        await client.call("decide", request["id"], "reject")
+    assert (closed.value.request_id, closed.value.state) == (request["id"], "decided")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_nobody_is_refused(address: str, kind: str) -> None:
+    nobody = Both(address, kind, principal=None)
+    with pytest.raises(errors.Unauthenticated):
+        await nobody.call("requests")
+    await nobody.close()
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_the_caller_may_have_any_name(api: Api, address: str, kind: str) -> None:
+    await api.wait("t")
+    request = await api.the_request("t")
+    jürgen = Both(address, kind, principal="jürgen@firm.com")
+    assert (await jürgen.call("decide", request["id"], "approve")).outcome.by == "jürgen@firm.com"
+    await jürgen.close()
+
+
+def _answering(status: int, **content: Any) -> Callable[[httpx.Request], httpx.Response]:
+    return lambda request: httpx.Response(status, request=request, **content)
+
+
+def test_an_error_of_something_on_the_way_stays_one_of_httpx() -> None:
+    transport = httpx.MockTransport(_answering(502, text="<h1>Bad gateway</h1>"))
+    with (
+        Client("http://desk", transport=transport) as client,
+        pytest.raises(httpx.HTTPStatusError, match="502"),
+    ):
+        client.requests()
+
+
+def test_a_code_that_this_client_does_not_know_is_still_a_refusal() -> None:
+    document = {
+        "type": "urn:signoff:problem:too_early",
+        "title": "Too early",
+        "status": 425,
+        "detail": "Come back later.",
+        "code": "too_early",
+        "hint": "from a newer server",
+    }
+    transport = httpx.MockTransport(_answering(425, json=document))
+    with (
+        Client("http://desk", transport=transport) as client,
+        pytest.raises(errors.SignoffError, match="Come back later") as refused,
+    ):
+        client.requests()
+    assert refused.value.code == "too_early"
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    def methods(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(method).parameters)
+            for name, method in inspect.getmembers(kind, inspect.isfunction)
+            if not name.startswith("_") and "close" not in name
+        }
+
+    assert methods(Client) == methods(AsyncClient)
