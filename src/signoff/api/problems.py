@@ -106,7 +106,8 @@ def _known(error: Exception) -> SignoffError:
             return error
         case RequestValidationError():
             found = [_field_error(each, error.body) for each in error.errors()]
-            return InvalidInput("The request does not have the form that is documented.", found)
+            shown = "; ".join(f"{each.pointer or 'the body'} {each.message}" for each in found[:3])
+            return InvalidInput(f"The request is not well formed: {shown}.", found)
         case HTTPException(status_code=404):
             return RouteNotFound("There is no such path.")
         case HTTPException(status_code=405):
