@@ -343,7 +343,7 @@ WITH given AS MATERIALIZED (
               threads.graph, threads.metadata, threads.created_at
 ), ended AS (
     UPDATE runs SET status = rested.run_status, updated_at = rested.at
-      FROM rested WHERE runs.id = rested.run_id AND runs.status = 'running'
+      FROM rested WHERE runs.id = rested.run_id AND runs.status IN ('queued', 'running')
 ), told AS (
     -- One notification for many threads, within the 8000 bytes that one can have.
     SELECT pg_notify('signoff', 'threads ' || string_agg(id, ' '))

@@ -7,9 +7,9 @@ import logging
 from contextlib import suppress
 
 import procrastinate
-from psycopg_pool import PoolTimeout
 
 from signoff.db.pool import Connection, Database, DriverError
+from signoff.domain.errors import DatabaseUnreachable
 
 WORK = "signoff.work"
 """The one task: work off what waits on a thread."""
@@ -53,6 +53,6 @@ class Jobs:
     async def _tell(self) -> None:
         while self._news:
             self._news = False
-            with suppress(DriverError, PoolTimeout):
+            with suppress(DriverError, DatabaseUnreachable):
                 async with self._database.taking() as conn:
                     await conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, NEWS))

@@ -94,6 +94,8 @@ class Notices:
                     pause = 0.1
                     if not listening.done():
                         listening.set_result(None)
+                    else:
+                        await self._database.refresh()
                     self._missed()
                     async for notice in conn.notifies():
                         self._dispatch(notice.payload)
@@ -102,7 +104,7 @@ class Notices:
             except (Error, OSError) as error:
                 log.warning("the listening connection was lost, connecting again", error=str(error))
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, 5)
+                pause = min(pause * 2, 1)
 
     def _dispatch(self, payload: str) -> None:
         if payload == NEWS:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from secrets import token_hex
 from typing import Any, Self
 
@@ -131,20 +131,31 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection on which each statement is a transaction of its own."""
-        async with self.pool.connection() as conn:
-            yield conn
+        """A connection on which each statement is a transaction of its own.
+
+        Raises:
+            DatabaseUnreachable: There is none, or it was lost; the last statement may have counted.
+        """
+        with _reaching():
+            async with self.pool.connection() as conn:
+                yield conn
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection inside one transaction, committed at the end and rolled back on an error."""
-        async with self.pool.connection() as conn:
-            after = self._after_commit[conn] = []
-            try:
-                async with conn.transaction():
-                    yield conn
-            finally:
-                del self._after_commit[conn]
+        """A connection inside one transaction, committed at the end and rolled back on an error.
+
+        Raises:
+            DatabaseUnreachable: There is none, or it was lost; if that was during the commit, the
+                transaction may have counted.
+        """
+        with _reaching():
+            async with self.pool.connection() as conn:
+                after = self._after_commit[conn] = []
+                try:
+                    async with conn.transaction():
+                        yield conn
+                finally:
+                    del self._after_commit[conn]
         for act in after:
             act()
 
@@ -157,10 +168,19 @@ class Database:
         """A connection for taking and beginning work, whose commits do not wait for the disk.
 
         If PostgreSQL crashes, the last of these may be undone, though never without all that was
-        written after them. The work is then taken again, under a later epoch.
+        written after them. The work is then taken again, under another epoch.
+
+        Raises:
+            DatabaseUnreachable: As with `connection`.
         """
-        async with self.relaxed.connection() as conn:
-            yield conn
+        with _reaching():
+            async with self.relaxed.connection() as conn:
+                yield conn
+
+    async def refresh(self) -> None:
+        """Put new connections in the place of broken ones, before somebody is given one of them."""
+        await self.pool.check()
+        await self.relaxed.check()
 
     async def connect(self) -> Connection:
         """A connection outside the pool, for listening and for locks that outlive a statement."""
@@ -177,6 +197,14 @@ class Database:
                 log.warning("the database does not answer yet, trying again", reason=problem)
                 told = True
             await asyncio.sleep(0.5)
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseUnreachable("The database is out of reach.") from error
 
 
 async def probe(url: str) -> None:

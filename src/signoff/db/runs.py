@@ -245,11 +245,14 @@ async def begin_on_new_thread(
 async def end(
     conn: Connection, run_id: str, status: RunStatus, *, error: str | None, at: datetime
 ) -> bool:
-    """End a run that is under way; False, and nothing changed, if it had ended already."""
+    """End a run that is under way; False, and nothing changed, if it had ended already.
+
+    It may seem to be queued: a crash of PostgreSQL can undo its beginning (see `Database.taking`).
+    """
     cursor = await conn.execute(
         """
         UPDATE runs SET status = %s, error = %s, updated_at = %s
-         WHERE id = %s AND status = 'running'
+         WHERE id = %s AND status IN ('queued', 'running')
         RETURNING id
         """,
         (status.value, error, at, run_id),
@@ -287,9 +290,8 @@ async def page(
 
 
 async def is_wanted(conn: Connection, run_id: str) -> bool:
-    """Whether a run is under way that nobody has cancelled."""
+    """Whether a run that is under way was not cancelled. See `end` on why it may seem queued."""
     cursor = await conn.execute(
-        "SELECT EXISTS (SELECT 1 FROM runs WHERE id = %s AND status = 'running') AS it", (run_id,)
+        "SELECT 1 FROM runs WHERE id = %s AND status IN ('queued', 'running')", (run_id,)
     )
-    row = await cursor.fetchone()
-    return bool(row and row["it"])
+    return await won(cursor)

@@ -319,13 +319,15 @@ async def pass_on(conn: Connection, lease: Lease, graph: str) -> None:
 async def lock_forgotten(
     conn: Connection, graphs: Sequence[str], older_than: timedelta, limit: int
 ) -> dict[str, str]:
-    """Busy threads of these graphs that nobody has taken for a while: id and graph."""
+    """Busy threads of these graphs that nobody has taken for a while, and that have no job."""
     cursor = await conn.execute(
         """
         UPDATE threads SET ready_at = now()
          WHERE id IN (
             SELECT id FROM threads
              WHERE ready_at < now() - %s AND leased_by IS NULL AND graph = ANY(%s)
+               AND id NOT IN (
+                   SELECT args ->> 'thread_id' FROM procrastinate_jobs WHERE status = 'todo')
              ORDER BY ready_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED)
         RETURNING id, graph
         """,

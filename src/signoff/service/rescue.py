@@ -7,15 +7,15 @@ from datetime import timedelta
 from signoff.db import threads, workers
 from signoff.service.office import Office
 
-FORGOTTEN_AFTER = timedelta(seconds=10)
-"""A thread that waits this long for a worker gets another job: its first one may be lost."""
-
 BATCH = 500
 """Threads looked at in one round."""
 
 
-async def rescue(office: Office, me: int | None) -> int:
+async def rescue(office: Office, me: int | None, *, forgotten_after: timedelta) -> int:
     """Free the threads of workers that stopped renewing, and have others go on; how many.
+
+    So it is with threads that have waited for longer than `forgotten_after` with no job to bring
+    them to a worker: one has died between the job and its thread.
 
     A worker may be stopped rather than dead, and in the middle of a transaction: its sessions are
     ended, so that its locks are free, and its epochs are past, so that it writes nothing later.
@@ -32,7 +32,7 @@ async def rescue(office: Office, me: int | None) -> int:
         await workers.remove(conn, list(dead))
         if office.hand is not None and office.hand.reach_out() is not None:
             freed |= await threads.lock_forgotten(
-                conn, list(office.catalog), FORGOTTEN_AFTER, BATCH
+                conn, list(office.catalog), forgotten_after, BATCH
             )
         for thread_id, graph in freed.items():
             await office.jobs.look_at(conn, thread_id, graph)

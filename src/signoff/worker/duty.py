@@ -9,6 +9,8 @@ from datetime import timedelta
 
 import structlog
 
+from signoff.domain.errors import DatabaseUnreachable
+
 log = structlog.get_logger(__name__)
 
 
@@ -37,5 +39,7 @@ class Duty:
             await asyncio.sleep(self._every)
             try:
                 await self._act()
+            except DatabaseUnreachable:
+                log.warning("the database is out of reach", duty=self._name)
             except Exception:
                 log.exception("a duty failed", duty=self._name)

@@ -15,7 +15,7 @@ from procrastinate.worker import Worker
 from signoff.db import runs, threads, workers
 from signoff.db.jobs import WORK
 from signoff.db.notices import Notices
-from signoff.domain.errors import LeaseLost
+from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.run import RunStatus
 from signoff.domain.thread import Lease
 from signoff.graph.runner import Assignment, Result, execute
@@ -58,7 +58,11 @@ class Engine:
         self._heartbeat: Heartbeat | None = None
         self._closing = False
         self._duties = [
-            Duty("rescue", takeover / 6, lambda: rescue(office, self._worker_id)),
+            Duty(
+                "rescue",
+                takeover / 6,
+                lambda: rescue(office, self._worker_id, forgotten_after=takeover / 3),
+            ),
             Duty("account", takeover / 6, self._account),
         ]
         self._jobs: Worker | None = None
@@ -94,8 +98,7 @@ class Engine:
         self._office.hand = self
         for duty in self._duties:
             duty.start()
-        self._jobs = self._job_worker()
-        self._jobs_task = asyncio.create_task(self._jobs.run(), name="signoff jobs")  # type: ignore[no-untyped-call]
+        self._jobs_task = asyncio.create_task(self._take_jobs(), name="signoff jobs")
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -122,8 +125,7 @@ class Engine:
         if unfinished:
             await asyncio.wait(list(unfinished.values()))
         if self._jobs_task is not None:
-            with suppress(asyncio.CancelledError):
-                await self._jobs_task
+            await self._jobs_task
         if self._heartbeat is not None:
             self._heartbeat.stop()
         if self._worker_id is not None:
@@ -164,7 +166,10 @@ class Engine:
             log.warning("lost a thread to another worker", thread_id=str(error))
         except Exception as error:
             thread_id = given.thread_id if isinstance(given, Lease) else given.lease.thread_id
-            log.exception("working on a thread failed", thread_id=thread_id, exc_info=error)
+            if isinstance(error, DatabaseUnreachable):
+                log.warning("a thread has to wait for the database", thread_id=thread_id)
+            else:
+                log.exception("working on a thread failed", thread_id=thread_id, exc_info=error)
             await self._give_up(thread_id, assignment.run.attempt if assignment else 0)
 
     async def _execute(self, assignment: Assignment) -> Result | None:
@@ -287,6 +292,20 @@ class Engine:
 
     # Jobs.
 
+    async def _take_jobs(self) -> None:
+        """Take jobs until told to stop. Procrastinate's worker ends where it loses the database."""
+        pause = 0.1
+        while not self._closing:
+            self._jobs = self._job_worker()
+            try:
+                await self._jobs.run()  # type: ignore[no-untyped-call]
+                pause = 0.1
+            except Exception as error:
+                log.warning("could not take jobs, trying again", error=str(error.__cause__))
+                pause = min(pause * 2, POLL)
+            if not self._closing:
+                await asyncio.sleep(pause)
+
     def _job_worker(self) -> Worker:
         """Procrastinate's worker, told of new jobs by this process's own listener.
 
@@ -301,6 +320,7 @@ class Engine:
             queues=list(self._office.catalog),
             concurrency=self._capacity,
             fetch_job_polling_interval=POLL,
+            shutdown_graceful_timeout=0,  # a thread goes on without the job that it came by
             listen_notify=False,
             install_signal_handlers=False,
             delete_jobs=DeleteJobCondition.ALWAYS,

@@ -12,6 +12,9 @@ from signoff.db.workers import Renewal
 
 log = structlog.get_logger(__name__)
 
+RETRY = 0.5
+"""Seconds after which a renewal that has not reached the database is tried again."""
+
 
 class Heartbeat:
     """A thread that renews a worker every third of its lease.
@@ -38,8 +41,10 @@ class Heartbeat:
 
     def _beat(self) -> None:
         with self._renewal as renewal:
-            while not self._stop.wait(self._every):
+            pause = self._every
+            while not self._stop.wait(pause):
                 alive = renewal.renew()
+                pause = self._every if alive else min(self._every, RETRY)
                 if alive is None:
                     log.warning("could not renew the lease, trying again")
                 elif not alive and not self._stop.is_set():
