@@ -3,7 +3,8 @@
 There is no timer: an idle committer writes at once, a busy one writes in larger groups. A group is
 one statement, and so one round trip and one transaction, whatever the number of threads in it.
 Each thread's rows are written only if its lease still holds, and a row that the database refuses
-takes no other thread's rows down with it. Writes of one thread keep their order.
+takes no other thread's rows down with it. Writes of one thread keep their order. A thread whose row
+somebody has locked waits for that apart from the others.
 """
 
 from __future__ import annotations
@@ -110,13 +111,19 @@ class Write:
         self.afterwards.append(step)
 
 
+_Put = tuple[Write, asyncio.Future[Rested | None]]
+"""A write, and what is told when it is durable."""
+
+
 class GroupCommit:
     """Commits the writes of many threads in few transactions."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[Write, asyncio.Future[Rested | None]]] = []
+        self._waiting: list[_Put] = []
         self._drain: asyncio.Task[None] | None = None
+        self._held_up: dict[str, deque[_Put]] = {}
+        self._patient: set[asyncio.Task[None]] = set()
 
     async def commit(self, write: Write) -> Rested | None:
         """Return once `write` is durable: what is known of its thread, if that is at rest by it.
@@ -146,6 +153,10 @@ class GroupCommit:
 
     def _put(self, write: Write) -> asyncio.Future[Rested | None]:
         done: asyncio.Future[Rested | None] = asyncio.get_running_loop().create_future()
+        held_up = self._held_up.get(write.lease.thread_id)
+        if held_up is not None:
+            held_up.append((write, done))
+            return done
         self._waiting.append((write, done))
         if self._drain is None or self._drain.done():
             self._drain = asyncio.create_task(self._commit_all(), context=Context())
@@ -162,7 +173,7 @@ class GroupCommit:
                 _fail(group, error)
                 raise
 
-    async def _commit_group(self, group: list[tuple[Write, asyncio.Future[Rested | None]]]) -> None:
+    async def _commit_group(self, group: list[_Put], *, patient: bool = False) -> None:
         for one in group:
             if one[0].stream.failure is not None:
                 _fail([one], one[0].stream.failure)
@@ -170,27 +181,50 @@ class GroupCommit:
         if not group:
             return
         try:
-            held, rested = await self._write([write for write, _ in group])
+            held, rested = await self._write([write for write, _ in group], patient=patient)
         except Exception as error:
             if len(group) == 1:
                 _fail(group, error)
                 return
             for one in group:
-                await self._commit_group([one])
+                await self._commit_group([one], patient=patient)
             return
         for write, done in group:
             if write.lease in held and not done.done():
                 done.set_result(rested.get(write.lease.thread_id))
-            elif write.lease not in held:
+            elif write.lease not in held and patient:
                 _fail([(write, done)], LeaseLost(write.lease.thread_id))
+        if not patient:
+            self._hold_up([one for one in group if one[0].lease not in held])
 
-    async def _write(self, writes: list[Write]) -> tuple[set[Lease], dict[str, Rested]]:
+    def _hold_up(self, late: list[_Put]) -> None:
+        """Have writes wait for their threads, whose leases are lost or whose rows are locked."""
+        for thread_id in {write.lease.thread_id for write, _ in late}:
+            # What has come for the thread since then stays behind these.
+            lane = deque(one for one in late + self._waiting if _is_of(thread_id, one))
+            self._waiting = [one for one in self._waiting if not _is_of(thread_id, one)]
+            self._held_up[thread_id] = lane
+            task = asyncio.create_task(self._wait_out(thread_id, lane), context=Context())
+            self._patient.add(task)
+            task.add_done_callback(self._patient.discard)
+
+    async def _wait_out(self, thread_id: str, lane: deque[_Put]) -> None:
+        try:
+            while lane:
+                await self._commit_group([lane[0]], patient=True)
+                lane.popleft()
+        finally:
+            del self._held_up[thread_id]
+
+    async def _write(
+        self, writes: list[Write], *, patient: bool
+    ) -> tuple[set[Lease], dict[str, Rested]]:
         """Commit what is still under its lease; the leases that hold, and the threads at rest."""
         if not writes[0].afterwards:
             async with self._database.connection() as conn:
-                return await execute(conn, writes)
+                return await execute(conn, writes, patient=patient)
         async with self._database.transaction() as conn:
-            held, rested = await execute(conn, writes)
+            held, rested = await execute(conn, writes, patient=patient)
             if held:
                 for step in writes[0].afterwards:
                     await step(conn)
@@ -202,7 +236,11 @@ def base64(data: bytes | None) -> str | None:
     return None if data is None else b2a_base64(data, newline=False).decode()
 
 
-def _next_group(waiting: list[tuple[Write, asyncio.Future[Rested | None]]]) -> int:
+def _is_of(thread_id: str, one: _Put) -> bool:
+    return one[0].lease.thread_id == thread_id
+
+
+def _next_group(waiting: list[_Put]) -> int:
     """How many of the waiting writes go together.
 
     One with steps of its own goes alone; so do writes of one thread under different leases.
@@ -231,9 +269,15 @@ def _document(writes: list[Write]) -> bytes:
     )
 
 
-async def execute(conn: Connection, writes: list[Write]) -> tuple[set[Lease], dict[str, Rested]]:
-    """Write the rows of threads whose leases hold; those leases, and the threads at rest by it."""
-    cursor = await conn.execute(COMMIT, (_document(writes).decode(),))
+async def execute(
+    conn: Connection, writes: list[Write], *, patient: bool = True
+) -> tuple[set[Lease], dict[str, Rested]]:
+    """Write the rows of threads whose leases hold; those leases, and the threads at rest by it.
+
+    Where somebody has locked a thread's row, the patient wait and the others leave it out.
+    """
+    statement = COMMIT if patient else COMMIT_UNLOCKED
+    cursor = await conn.execute(statement, (_document(writes).decode(),))
     held: set[Lease] = set()
     rested: dict[str, Rested] = {}
     for row in await cursor.fetchall():
@@ -243,7 +287,7 @@ async def execute(conn: Connection, writes: list[Write]) -> tuple[set[Lease], di
     return held, rested
 
 
-def _fail(group: list[tuple[Write, asyncio.Future[Rested | None]]], error: BaseException) -> None:
+def _fail(group: list[_Put], error: BaseException) -> None:
     for write, done in group:
         write.stream.failure = write.stream.failure or error
         if not done.done():
@@ -354,3 +398,6 @@ SELECT held.id, held.epoch, rested.id IS NOT NULL AS rested, rested.graph, reste
        rested.created_at, (SELECT count(*) FROM told)
   FROM held LEFT JOIN rested ON rested.id = held.id
 """
+
+COMMIT_UNLOCKED = COMMIT.replace("FOR SHARE OF threads", "FOR SHARE OF threads SKIP LOCKED")
+"""The same for those of the threads whose rows nobody else has locked."""
