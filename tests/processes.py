@@ -28,6 +28,9 @@ READY = re.compile(r"^Signoff(?: worker)? is ready(?: at (http://\S+))?$")
 TIMEOUT = 60.0
 """Seconds that a process may take to print something, or to end."""
 
+GRACE = 15.0
+"""Seconds that what is left of a process after its test may take to end by itself."""
+
 
 class Program:
     """A process of `signoff`, ended at the latest when its `with` block is left."""
@@ -66,11 +69,17 @@ class Program:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with suppress(psutil.NoSuchProcess):
-            for process in [*self.children(), psutil.Process(self.pid)]:
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
-        self._process.wait(TIMEOUT)
+        children = self.children()
+        if self.is_running():
+            self.thaw()
+            self.send(signal.SIGTERM)  # so that it stops a database that it has started
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE)
+            self._process.kill()
+            self._process.wait(TIMEOUT)
+        for process in psutil.wait_procs(children, timeout=GRACE)[1]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._reader.join(TIMEOUT)
         assert self._process.stdout is not None
         self._process.stdout.close()

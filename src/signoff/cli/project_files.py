@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -27,6 +27,10 @@ TICK = 250
 log = logging.getLogger(__name__)
 
 
+Version = tuple[int, int]
+"""By what one sees that a file has changed: the time of its last change in ns, and its size."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectFiles:
     """The Python files of a project and of the folders it depends on, and its configuration.
@@ -36,11 +40,11 @@ class ProjectFiles:
     """
 
     folders: frozenset[Path]
-    configuration: frozenset[Path]
+    versions: Mapping[Path, Version]
 
     @classmethod
     def of(cls, folder: Path) -> Self:
-        """What to watch, as the project stands."""
+        """All of them, as they are now."""
         configuration = {folder / CONFIG_FILE, folder / LANGGRAPH_FILE}
         roots = {folder}
         try:
@@ -57,51 +61,63 @@ class ProjectFiles:
             if isinstance(langgraph.env, str) and langgraph.env:
                 configuration.add((folder / langgraph.env).resolve())
         folders = {path for root in roots if root.is_dir() for path in _folders(root)}
+        files = {path for each in folders for path in each.glob("*.py")} | configuration
         folders |= {path.parent for path in configuration if path.parent.is_dir()}
-        return cls(frozenset(folders), frozenset(configuration))
+        found = ((path, _version(path)) for path in files)
+        return cls(frozenset(folders), {path: version for path, version in found if version})
 
-    def matter(self, path: Path) -> bool:
-        """Whether a change of this file changes what the process does."""
-        return path.suffix == ".py" or path in self.configuration
+    def changed_until(self, later: ProjectFiles) -> list[Path]:
+        """The files that came, went or changed from these to those."""
+        return sorted(
+            path
+            for path in self.versions.keys() | later.versions.keys()
+            if self.versions.get(path) != later.versions.get(path)
+        )
 
-    def outdated(self, changed: Iterable[Path]) -> bool:
-        """Whether there are folders by now that are not watched, or some are gone."""
-        return any(path in self.folders or (path.is_dir() and _is_ours(path)) for path in changed)
 
-
-def changes(folder: Path, stop: threading.Event) -> Iterator[list[Path]]:
-    """The files of a project that have changed, whenever some have, and nothing every so often.
+def changes(folder: Path, since: ProjectFiles, stop: threading.Event) -> Iterator[list[Path]]:
+    """The files of a project that changed `since`, whenever some have; and nothing every so often.
 
     It ends once `stop` is set.
     """
-    files = ProjectFiles.of(folder)
+    known = since
     polling: bool | None = None  # only where the system cannot tell, or not of so many
     while not stop.is_set():
+        watched = ProjectFiles.of(folder).folders
+        unsure = True  # what happened before we watched, nobody tells
         try:
-            for found in watch(
-                *files.folders,
+            for events in watch(
+                *watched,
                 watch_filter=None,
                 stop_event=stop,
                 rust_timeout=TICK,
                 yield_on_timeout=True,
-                raise_interrupt=False,
                 force_polling=polling,
                 recursive=False,
             ):
-                changed = {Path(path) for _, path in found}
-                yield sorted(path for path in changed if files.matter(path))
-                if files.outdated(changed):
+                if not events and not unsure:
+                    yield []
+                    continue
+                unsure = False
+                before, known = known, ProjectFiles.of(folder)
+                yield before.changed_until(known)
+                if known.folders != watched:
                     break
         except FileNotFoundError:
-            pass  # a folder went while we were looking for them
+            pass  # a folder went just before we would watch it
         except (OSError, RuntimeError) as error:
             if polling:
                 raise
             log.warning("looking at files one by one, because they cannot be watched: %s", error)
             polling = True
-        before, files = files, ProjectFiles.of(folder)
-        # What was written into a new folder before it was watched.
-        yield sorted(each for new in files.folders - before.folders for each in new.glob("*.py"))
+
+
+def _version(file: Path) -> Version | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _folders(root: Path) -> list[Path]:

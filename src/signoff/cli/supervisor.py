@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from pathlib import Path
 
-from signoff.cli.project_files import changes
+from signoff.cli.project_files import ProjectFiles, changes
 
 PROJECT_BROKEN = 3
 """The exit code by which a process says that the project has to change before it can run."""
@@ -46,8 +46,9 @@ class Supervisor:
             signal.signal(each, self._on_signal)
         was_ready = False
         while True:
+            files = ProjectFiles.of(self._folder)
             self._child = child = _Child(self._command, self._listener)
-            event = self._watch(child)
+            event = self._watch(files, child)
             code = child.stop()
             was_ready = was_ready or child.listener is not None
             # Held here, so that its successor can listen there too, and calls only wait.
@@ -59,12 +60,12 @@ class Supervisor:
                     return code
                 self._close()
                 _say("waiting for a change in the project")
-                if self._watch(None) is _Event.STOP:
+                if self._watch(files, None) is _Event.STOP:
                     return 0
 
-    def _watch(self, child: _Child | None) -> _Event:
-        """Wait until something happens to the project, to this process or to its child."""
-        for changed in changes(self._folder, self._stopping):
+    def _watch(self, files: ProjectFiles, child: _Child | None) -> _Event:
+        """Wait until the project is not what it was, or something happens to us or to the child."""
+        for changed in changes(self._folder, files, self._stopping):
             if changed:
                 _say(f"{_named(changed, self._folder)} changed, starting again")
                 return _Event.CHANGED

@@ -1,0 +1,248 @@
+"""`signoff serve` and `signoff worker`, as processes of their own on one database."""
+
+from __future__ import annotations
+
+import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.processes import Program, all_ready, answer, command, serve, worker
+
+SLOW_GRAPH = """
+import asyncio, os, pathlib
+from typing import TypedDict
+from langgraph.graph import START, StateGraph
+
+class State(TypedDict, total=False):
+    seconds: float
+    worker: int
+
+async def work(state: State) -> State:
+    with open("begun", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    print("the node has begun", flush=True)
+    await asyncio.sleep(state["seconds"])
+    return {"worker": os.getpid()}
+
+builder = StateGraph(State)
+builder.add_node("work", work)
+builder.add_edge(START, "work")
+graph = builder.compile()
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """A project whose graph takes as long as it is told to."""
+    folder = tmp_path / "slow"
+    folder.mkdir()
+    (folder / "graph.py").write_text(SLOW_GRAPH)
+    (folder / "signoff.toml").write_text('[graphs]\nslow = "./graph.py:graph"\n')
+    return folder
+
+
+def requester(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"X-Signoff-Principal": "sales@firm.com"}, timeout=30)
+
+
+def started(project: Path, database_url: str, graph: str, input: dict[str, Any]) -> str:
+    """The id of a new thread on which a run is queued."""
+    run = answer(
+        "start", graph, "--input", json.dumps(input), project=project, database_url=database_url
+    )
+    thread_id: str = run["thread_id"]
+    return thread_id
+
+
+def test_a_server_and_a_worker_share_a_database(project: Path, database_url: str):
+    with all_ready(
+        server := serve(project=project, database_url=database_url),
+        one := worker(project=project, database_url=database_url),
+        another := worker(project=project, database_url=database_url),
+    ):
+        with requester(server.url) as http:
+            assert http.get("/readyz").is_success
+            given = {"assistant_id": "payment", "input": {"amount": 5}}
+            thread_id = http.post("/threads", json={}).json()["thread_id"]
+            paused = http.post(f"/threads/{thread_id}/runs/wait", json=given).json()
+            assert paused["__interrupt__"][0]["value"]["title"] == "Pay 5?"
+            [request] = http.get("/requests?state=open").json()["items"]
+            assert request == answer(
+                "show", request["id"], project=project, database_url=database_url
+            )
+            decision = {"action": "approve", "digest": request["digest"]}
+            decided = http.post(f"/requests/{request['id']}/decisions", json=decision)
+            assert decided.status_code == 201
+        done = answer(
+            "start", "payment", "--thread", thread_id, "--wait",
+            project=project, database_url=database_url,
+        )  # fmt: skip
+        assert done["values"]["by"] == "sales@firm.com"
+        assert server.stop() == 0
+        assert one.stop() == 0
+        assert another.stop(signal.SIGINT) == 0
+
+
+def test_a_server_without_a_worker_leaves_runs_queued(project: Path, database_url: str):
+    with serve(project=project, database_url=database_url).ready() as server:
+        with requester(server.url) as http:
+            given = {"assistant_id": "payment", "input": {"amount": 5}}
+            http.post("/threads", json={"thread_id": "t1"})
+            run = http.post("/threads/t1/runs", json=given).json()
+            assert run["status"] == "pending"
+            assert http.get("/threads/t1").json()["status"] == "busy"
+        assert server.stop() == 0
+
+
+def test_serve_refuses_to_start_without_consent(project: Path, database_url: str):
+    refused = command("serve", project=project, database_url=database_url)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert "SIGNOFF_INSECURE=1" in refused.stderr
+    with serve(project=project, database_url=database_url).ready() as server:
+        assert "INSECURE" in server.output
+        assert httpx.get(f"{server.url}/requests").status_code == 401
+
+
+@pytest.mark.parametrize("program", ["serve", "worker"])
+def test_neither_starts_on_a_database_of_another_version(
+    project: Path, empty_database_url: str, program: str
+):
+    consent = {"SIGNOFF_INSECURE": "1"}
+    refused = command(program, project=project, database_url=empty_database_url, **consent)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].endswith("run `signoff migrate`")
+    refused = command(program, project=project, **consent)
+    assert refused.returncode == 1
+    assert "there is no database in .signoff yet" in refused.stderr
+
+
+def test_neither_starts_without_graphs(tmp_path: Path, database_url: str):
+    refused = command("worker", project=tmp_path, database_url=database_url)
+    assert (refused.returncode, "there are no graphs" in refused.stderr) == (1, True)
+
+
+def test_processes_that_migrate_at_once_do_it_once(project: Path, empty_database_url: str):
+    def migrate(_: int) -> list[str]:
+        applied: list[str] = answer("migrate", project=project, database_url=empty_database_url)[
+            "applied"
+        ]
+        return applied
+
+    with ThreadPoolExecutor(4) as pool:
+        applied = [each for each in pool.map(migrate, range(4)) if each]
+    assert len(applied) == 1
+
+
+def test_both_share_the_embedded_database_of_the_folder(project: Path):
+    assert command("migrate", project=project).returncode == 0
+    with all_ready(server := serve(project=project), other := worker(project=project)):
+        thread = answer("start", "payment", "--input", '{"amount": 1}', "--wait", project=project)
+        assert thread["status"] == "interrupted"
+        with requester(server.url) as http:
+            assert http.get("/requests").json()["total"] == 1
+        assert (server.stop(), other.stop()) == (0, 0)
+    assert not (project / ".signoff" / "postgres" / "postmaster.pid").exists()
+    assert answer("inbox", project=project)["total"] == 1
+
+
+def test_a_port_that_is_taken_is_said(project: Path, database_url: str):
+    with serve(project=project, database_url=database_url).ready() as server:
+        port = server.url.rpartition(":")[2]
+        refused = command(
+            "serve", "--port", port,
+            project=project, database_url=database_url, SIGNOFF_INSECURE="1",
+        )  # fmt: skip
+        assert refused.returncode == 1
+        assert f"cannot listen on 127.0.0.1 port {port}" in refused.stderr
+
+
+# --- told to stop --------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_told_to_stop_lets_its_run_end(slow: Path, database_url: str):
+    thread_id = started(slow, database_url, "slow", {"seconds": 1})
+    with worker(project=slow, database_url=database_url) as program:
+        program.wait_for("the node has begun")
+        assert program.stop() == 0
+        thread = answer("threads", thread_id, project=slow, database_url=database_url)
+        assert (thread["status"], thread["values"]["worker"]) == ("idle", program.pid)
+
+
+def test_a_worker_that_cannot_wait_hands_its_run_over(slow: Path, database_url: str):
+    thread_id = started(slow, database_url, "slow", {"seconds": 1.5})
+    grace = {"SIGNOFF_SHUTDOWN_GRACE": "0.1s"}
+    with worker(project=slow, database_url=database_url, **grace) as first:
+        first.wait_for("the node has begun")
+        with worker(project=slow, database_url=database_url).ready() as second:
+            assert first.stop() == 0
+            second.wait_for("the node has begun")
+            done = answer(
+                "start", "slow", "--thread", thread_id, "--wait",
+                project=slow, database_url=database_url,
+            )  # fmt: skip
+            assert done["values"]["worker"] == second.pid
+
+
+def test_a_second_signal_ends_it_at_once(slow: Path, database_url: str):
+    started(slow, database_url, "slow", {"seconds": 600})
+    long = {"SIGNOFF_SHUTDOWN_GRACE": "600s"}
+    with worker(project=slow, database_url=database_url, **long) as program:
+        program.wait_for("the node has begun")
+        program.send(signal.SIGINT)
+        program.wait_for("stopping")
+        assert program.stop(signal.SIGINT) == 130
+
+
+def test_a_call_that_waits_for_a_run_gets_its_answer_before_the_server_ends(
+    slow: Path, database_url: str
+):
+    with (
+        all_ready(
+            server := serve(project=slow, database_url=database_url),
+            executing := worker(project=slow, database_url=database_url),
+        ),
+        requester(server.url) as http,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        http.post("/threads", json={"thread_id": "t1"})
+        given = {"assistant_id": "slow", "input": {"seconds": 1}}
+        waiting = pool.submit(http.post, "/threads/t1/runs/wait", json=given)
+        executing.wait_for("the node has begun")
+        assert server.stop() == 0
+        assert waiting.result().json()["worker"] == executing.pid
+
+
+# --- what they log -------------------------------------------------------------------------------
+
+
+def test_logs_are_json_lines_without_secrets_and_at_the_level_that_is_set(
+    project: Path, database_url: str
+):
+    (project / "graph.py").write_text(
+        "import logging\nimport structlog\n"
+        "log = logging.getLogger('mine')\n"
+        "log.info('to %s', 'postgresql://jane:sesame@db/app')\n"
+        "log.debug('not this')\n"
+        "structlog.get_logger('mine').error('or this', password='x', url='http://a:sesame@b')\n"
+        + (project / "graph.py").read_text()
+    )
+    with worker(project=project, database_url=database_url).ready() as program:
+        lines = [line for line in program.output.splitlines() if line.startswith("{")]
+    entries = [json.loads(line) for line in lines]
+    [mine, structured] = [each for each in entries if each["logger"] == "mine"]
+    assert mine["event"] == "to postgresql://jane:***@db/app"
+    assert (mine["level"], structured["url"]) == ("info", "http://a:***@b")
+    quiet = {"SIGNOFF_LOG_LEVEL": "error"}
+    with worker(project=project, database_url=database_url, **quiet).ready() as program:
+        assert '"level": "info"' not in program.output
+
+
+def test_a_program_that_is_waited_for_in_vain_says_what_it_printed(project: Path):
+    with Program("version", project=project) as program, pytest.raises(AssertionError) as error:
+        program.ready()
+    assert "signoff 0." in str(error.value)
