@@ -52,7 +52,7 @@ def create_app(
     )
     app.state.desk = desk
     app.state.principal = principal
-    for module in (requests, assistants, threads, state, runs, health):
+    for module in (requests, runs, threads, state, assistants, health):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
