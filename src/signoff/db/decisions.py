@@ -53,6 +53,7 @@ class Recorded:
 
     `lease` is given if the thread was idle and a worker was named; then the run is under way. Else
     `idle` says that a worker has to be told. `run_queued` is false if a resume was queued already.
+    `settings` are those of the run that asked, with which the new one goes on.
     """
 
     closed: int
@@ -60,6 +61,7 @@ class Recorded:
     lease: Lease | None
     work: int
     run_queued: bool
+    settings: dict[str, Any]
 
 
 async def record(
@@ -67,6 +69,7 @@ async def record(
 ) -> Recorded:
     """Close requests of one thread that are open and ask what was seen; queue or begin the `run`.
 
+    The run goes on as the one that asked was started: with its config, context and the like.
     Requests that were closed or changed meanwhile are left alone, with their votes not counted.
     """
     cursor = await conn.execute(
@@ -98,14 +101,18 @@ async def record(
               FROM thread, given JOIN closed USING (id)
         ), run AS (
             INSERT INTO runs (
-                id, thread_id, graph, kind, status, by, attempt, created_at, updated_at)
-            SELECT %(run_id)s, id, %(graph)s, 'resume',
+                id, thread_id, graph, kind, status, by, config, context, metadata, options,
+                attempt, created_at, updated_at)
+            SELECT %(run_id)s, thread.id, %(graph)s, 'resume',
                    CASE WHEN idle AND %(worker)s::bigint IS NOT NULL THEN 'running'
                         ELSE 'queued' END,
-                   %(by)s, (idle AND %(worker)s::bigint IS NOT NULL)::int, %(at)s, %(at)s
-              FROM thread WHERE EXISTS (SELECT 1 FROM closed)
+                   %(by)s, coalesce(asked.config, '{}'), asked.context,
+                   coalesce(asked.metadata, '{}'), coalesce(asked.options, '{}') - 'reask',
+                   (idle AND %(worker)s::bigint IS NOT NULL)::int, %(at)s, %(at)s
+              FROM thread LEFT JOIN runs AS asked ON asked.id = %(asked_by)s
+             WHERE EXISTS (SELECT 1 FROM closed)
             ON CONFLICT (thread_id) WHERE status = 'queued' AND kind = 'resume' DO NOTHING
-            RETURNING id
+            RETURNING id, config, context, metadata, options
         ), ready AS (
             UPDATE threads
                SET status = 'busy', ready_at = coalesce(ready_at, now()), work = work + 1,
@@ -118,8 +125,9 @@ async def record(
         )
         SELECT thread.idle, ready.epoch, ready.work,
                (SELECT count(*) FROM closed) AS closed,
-               EXISTS (SELECT 1 FROM run) AS run_queued
-          FROM thread LEFT JOIN ready ON true
+               run.id IS NOT NULL AS run_queued, run.config, run.context, run.metadata,
+               run.options
+          FROM thread LEFT JOIN ready ON true LEFT JOIN run ON true
         """,
         {
             "closings": Json([closing.row() for closing in closings]),
@@ -127,13 +135,14 @@ async def record(
             "run_id": run.id,
             "graph": run.graph,
             "by": run.by,
+            "asked_by": closings[0].seen.run_id,
             "worker": worker,
             "at": run.created_at,
         },
     )
     row = await cursor.fetchone()
     if row is None or not row["closed"]:
-        return Recorded(closed=0, idle=False, lease=None, work=0, run_queued=False)
+        return Recorded(closed=0, idle=False, lease=None, work=0, run_queued=False, settings={})
     handed = row["idle"] and worker is not None
     return Recorded(
         closed=row["closed"],
@@ -141,4 +150,5 @@ async def record(
         lease=Lease(run.thread_id, row["epoch"]) if handed else None,
         work=row["work"],
         run_queued=row["run_queued"],
+        settings={name: row[name] for name in ("config", "context", "metadata", "options")},
     )

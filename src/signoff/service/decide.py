@@ -113,7 +113,7 @@ async def _record(office: Office, found: Found, closing: Closing) -> bool:
         Assignment(
             stream=Stream(lease),
             work=recorded.work,
-            run=replace(run, status=RunStatus.RUNNING, attempt=1),
+            run=replace(run, **recorded.settings, status=RunStatus.RUNNING, attempt=1),
             known=known,
             answers=answers,
         )

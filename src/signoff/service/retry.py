@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from signoff.db import audit, notices, requests, runs
+from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import NotRetryable, RequestNotFound
 from signoff.domain.principal import check_principal
@@ -42,9 +45,9 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
             kind=RunKind.CONTINUE if reask else RunKind.RESUME,
             status=RunStatus.QUEUED,
             by=by,
-            options={REASK: str(request_id)} if reask else {},
             created_at=at,
             updated_at=at,
+            **await _settings(conn, request, reask=reask),
         )
         await runs.insert(conn, run)
         await audit.append(
@@ -65,3 +68,18 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
     if lease is not None and office.hand is not None:
         office.hand.take(lease)
     return after
+
+
+async def _settings(conn: Connection, request: Request, *, reask: bool) -> dict[str, Any]:
+    """What a run goes on with: as the one that asked was started."""
+    asked = await runs.get(conn, request.thread_id, request.run_id or "")
+    kept = {} if asked is None else {k: v for k, v in asked.options.items() if k != REASK}
+    options = {**kept, REASK: request.id} if reask else kept
+    if asked is None:
+        return {"options": options}
+    return {
+        "config": asked.config,
+        "context": asked.context,
+        "metadata": asked.metadata,
+        "options": options,
+    }
