@@ -22,7 +22,11 @@ def show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show a request: what it is about, its actions and their forms, and how to decide it."""
+    """Show a request, and how to decide it.
+
+    Prints what it is about, its votes, its actions with the forms they ask for, and whether its
+    outcome has reached the graph.
+    """
     found = run(_show(request))
     if as_json:
         print_json(render.request_json(found))

@@ -28,7 +28,10 @@ def threads(
     offset: Annotated[int, typer.Option(min=0, help="Leave out so many of the newest.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """List threads, the newest first; or show one, with its state and what it waits for."""
+    """List threads, or show one.
+
+    The newest come first. One thread is shown with its state, its error and what it waits for.
+    """
     if thread is not None:
         found, waiting = run(_one(thread))
         if as_json:
