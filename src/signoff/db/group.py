@@ -16,24 +16,14 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
+from signoff.db.group_statement import Table, statement
 from signoff.db.pool import Connection, Database
 from signoff.domain.errors import LeaseLost
 from signoff.domain.thread import Lease
-
-Table = Literal[
-    "blobs",
-    "checkpoints",
-    "control_writes",
-    "task_writes",
-    "opened",
-    "delivered",
-    "audit",
-    "rested",
-]
 
 MAX_GROUP = 256
 """Writes in one transaction, so that one commit does not keep all others waiting."""
@@ -254,19 +244,19 @@ def _next_group(waiting: list[_Put]) -> int:
     return min(len(waiting), MAX_GROUP)
 
 
-def _document(writes: list[Write]) -> bytes:
+def _parameters(writes: list[Write]) -> dict[str, Any]:
+    """What the statement of these writes takes: the leases, and the rows of each table as JSON."""
     tables: dict[str, dict[Any, orjson.Fragment]] = {}
     for write in writes:
         for table, key, row in write.rows:
             rows = tables.setdefault(table, {})
             rows[len(rows) if key is None else key] = row
     leases = {write.lease.thread_id: write.lease.epoch for write in writes}
-    return orjson.dumps(
-        {
-            "leases": [{"id": id_, "epoch": epoch} for id_, epoch in leases.items()],
-            **{table: list(rows.values()) for table, rows in tables.items()},
-        }
-    )
+    return {
+        "threads": list(leases),
+        "epochs": list(leases.values()),
+        **{table: orjson.dumps(list(rows.values())).decode() for table, rows in tables.items()},
+    }
 
 
 async def execute(
@@ -276,8 +266,9 @@ async def execute(
 
     Where somebody has locked a thread's row, the patient wait and the others leave it out.
     """
-    statement = COMMIT if patient else COMMIT_UNLOCKED
-    cursor = await conn.execute(statement, (_document(writes).decode(),))
+    parameters = _parameters(writes)
+    tables = frozenset(parameters) - {"threads", "epochs"}
+    cursor = await conn.execute(statement(tables, patient=patient), parameters)
     held: set[Lease] = set()
     rested: dict[str, Rested] = {}
     for row in await cursor.fetchall():
@@ -293,111 +284,3 @@ def _fail(group: list[_Put], error: BaseException) -> None:
         if not done.done():
             done.set_exception(error)
             done.exception()  # seen: a caller may be gone by now
-
-
-COMMIT = """
-WITH given AS MATERIALIZED (
-    SELECT %s::jsonb AS it
-), held AS MATERIALIZED (
-    -- Lock out whoever would take these threads, until the commit.
-    SELECT threads.id, threads.epoch FROM threads
-      JOIN jsonb_to_recordset((SELECT it -> 'leases' FROM given)) AS lease (id text, epoch bigint)
-        ON threads.id = lease.id AND threads.epoch = lease.epoch
-       FOR SHARE OF threads
-), blobs AS (
-    INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
-    SELECT thread_id, checkpoint_ns, channel, version, type, decode(blob, 'base64')
-      FROM jsonb_to_recordset((SELECT it -> 'blobs' FROM given)) AS row (
-        thread_id text, checkpoint_ns text, channel text, version text, type text, blob text)
-      JOIN held ON held.id = thread_id
-    ON CONFLICT DO NOTHING
-), checkpoints AS (
-    INSERT INTO checkpoints (
-        thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
-    SELECT thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata
-      FROM jsonb_to_recordset((SELECT it -> 'checkpoints' FROM given)) AS row (
-        thread_id text, checkpoint_ns text, checkpoint_id text, parent_checkpoint_id text,
-        checkpoint jsonb, metadata jsonb)
-      JOIN held ON held.id = thread_id
-    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
-    DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
-), control_writes AS (
-    INSERT INTO checkpoint_writes (
-        thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-    SELECT thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type,
-           decode(blob, 'base64')
-      FROM jsonb_to_recordset((SELECT it -> 'control_writes' FROM given)) AS row (
-        thread_id text, checkpoint_ns text, checkpoint_id text, task_id text, task_path text,
-        idx int, channel text, type text, blob text)
-      JOIN held ON held.id = thread_id
-    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx)
-    DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob
-), task_writes AS (
-    INSERT INTO checkpoint_writes (
-        thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-    SELECT thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type,
-           decode(blob, 'base64')
-      FROM jsonb_to_recordset((SELECT it -> 'task_writes' FROM given)) AS row (
-        thread_id text, checkpoint_ns text, checkpoint_id text, task_id text, task_path text,
-        idx int, channel text, type text, blob text)
-      JOIN held ON held.id = thread_id
-    ON CONFLICT DO NOTHING
-), opened AS (
-    -- The same pause reported twice (a subgraph's, a re-executed sibling's) is one request.
-    INSERT INTO requests (
-        id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id,
-        position, kind, topic, title, payload, response_schema, actions, policy, priority, digest,
-        revises, remark, opened_at)
-    SELECT row.id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns,
-           checkpoint_id, position, kind, topic, title, payload, response_schema, actions, policy,
-           priority, digest, revises, remark, opened_at
-      FROM jsonb_to_recordset((SELECT it -> 'opened' FROM given)) AS row (
-        id uuid, thread_id text, run_id uuid, graph text, node text, interrupt_id text,
-        task_id text, checkpoint_ns text, checkpoint_id text, position int, kind text, topic text,
-        title text, payload jsonb, response_schema jsonb, actions jsonb, policy jsonb,
-        priority smallint, digest text, revises uuid, remark text, opened_at timestamptz)
-      JOIN held ON held.id = thread_id
-    ON CONFLICT (thread_id, interrupt_id) DO NOTHING
-), delivered AS (
-    -- The node has taken the answer, in the transaction that keeps what it made of it.
-    UPDATE requests SET delivery = 'delivered', delivery_error = NULL, delivered_at = row.at
-      FROM jsonb_to_recordset((SELECT it -> 'delivered' FROM given)) AS row (
-        id uuid, thread_id text, at timestamptz)
-      JOIN held ON held.id = row.thread_id
-     WHERE requests.id = row.id AND delivery IN ('pending', 'failed')
-), audited AS (
-    INSERT INTO audit (thread_id, request_id, event, body, at)
-    SELECT thread_id, request_id, event, body, at
-      FROM ROWS FROM (jsonb_to_recordset((SELECT it -> 'audit' FROM given)) AS (
-        thread_id text, request_id uuid, event text, body text, at timestamptz)
-      ) WITH ORDINALITY AS row (thread_id, request_id, event, body, at, number)
-      JOIN held ON held.id = thread_id
-     ORDER BY number
-), rested AS (
-    -- Only if no work has come since it was looked for: then the caller has to look again.
-    UPDATE threads
-       SET status = row.status, state_values = coalesce(row.values, state_values), error = NULL,
-           ready_at = NULL, leased_by = NULL, epoch = threads.epoch + 1, updated_at = row.at
-      FROM jsonb_to_recordset((SELECT it -> 'rested' FROM given)) AS row (
-        thread_id text, work bigint, status text, "values" jsonb, run_id uuid, run_status text,
-        at timestamptz)
-      JOIN held ON held.id = row.thread_id
-     WHERE threads.id = row.thread_id AND threads.work = row.work
-    RETURNING threads.id, row.run_id, row.run_status, row.at,
-              threads.graph, threads.metadata, threads.created_at
-), ended AS (
-    UPDATE runs SET status = rested.run_status, updated_at = rested.at
-      FROM rested WHERE runs.id = rested.run_id AND runs.status IN ('queued', 'running')
-), told AS (
-    -- One notification for many threads, within the 8000 bytes that one can have.
-    SELECT pg_notify('signoff', 'threads ' || string_agg(id, ' '))
-      FROM (SELECT id, sum(length(id) + 1) OVER (ORDER BY id) / 7000 AS part FROM rested) AS ids
-     GROUP BY part
-)
-SELECT held.id, held.epoch, rested.id IS NOT NULL AS rested, rested.graph, rested.metadata,
-       rested.created_at, (SELECT count(*) FROM told)
-  FROM held LEFT JOIN rested ON rested.id = held.id
-"""
-
-COMMIT_UNLOCKED = COMMIT.replace("FOR SHARE OF threads", "FOR SHARE OF threads SKIP LOCKED")
-"""The same for those of the threads whose rows nobody else has locked."""
