@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 
 from signoff.api.app import OPEN
 from signoff.api.principals import HEADER, dev_principal
@@ -117,6 +117,8 @@ async def test_the_api_is_mounted_with_principals_of_ones_own(api: Api) -> None:
             raise Unauthenticated("Sign in first.")
         if user == "mallory":
             raise Forbidden("Not you.")
+        if user == "eve":
+            raise HTTPException(403, "Nor you.")
         return user
 
     outer = FastAPI()
@@ -125,8 +127,9 @@ async def test_the_api_is_mounted_with_principals_of_ones_own(api: Api) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://firm.example") as http:
         problem(await http.get("/signoff/requests"), 401, "unauthenticated")
         problem(await http.get("/signoff/nowhere"), 404, "route_not_found")
-        cookie = {"cookie": "user=mallory"}
-        problem(await http.get("/signoff/requests", headers=cookie), 403, "forbidden")
+        for name in ("mallory", "eve"):
+            response = await http.get("/signoff/requests", headers={"cookie": f"user={name}"})
+            problem(response, 403, "forbidden")
         response = await http.post(
             "/signoff/threads/t/runs/wait",
             json={"assistant_id": "drafts", "input": {"topic": "tea"}, "if_not_exists": "create"},

@@ -6,8 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from langgraph.graph import END, START, StateGraph
 
 from signoff import Signoff
+from signoff.domain.errors import Conflict
+from signoff.service import update_state as updating
+from signoff.service.state import Place, get_state
+from signoff.service.update_state import update_state
 from tests.api import graphs
 from tests.api.conftest import Api, problem
 from tests.conftest import OpenDesk
@@ -265,11 +270,34 @@ async def test_a_process_without_a_worker_updates_as_well(open_desk: OpenDesk, a
     """`serve` holds no lease and has no worker's id: the row's lock is enough."""
     await api.wait("t")
     server: Signoff = await open_desk({"drafts": graphs.drafts()}, work=False)
-    from signoff.service.state import Place
-    from signoff.service.update_state import update_state
-
     checkpoint = await update_state(
         server.office, Place(thread_id="t"), {"text": "x"}, as_node="draft", by="jane"
     )
     state = (await api.http.get("/threads/t/state")).json()
     assert state["checkpoint"] == checkpoint
+
+
+async def test_a_route_that_takes_too_long_changes_nothing_and_lets_the_thread_go(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def route(state: graphs.Answers) -> str:
+        if state.get("fail"):
+            await asyncio.Event().wait()
+        return END
+
+    builder = StateGraph(graphs.Answers)
+    builder.add_node("first", graphs.first)
+    builder.add_edge(START, "first")
+    builder.add_conditional_edges("first", route, [END])
+    desk: Signoff = await open_desk({"slow": builder})
+    await desk.start("slow", {"fail": False}, by="sam", thread_id="t")
+    await desk.wait("t", timeout=10)
+    place = Place(thread_id="t")
+    before = await get_state(desk.office, place)
+    monkeypatch.setattr(updating, "TIMEOUT", 0.2)
+    with pytest.raises(Conflict, match="took more than"):
+        await update_state(desk.office, place, {"fail": True}, as_node="first", by="jane")
+    assert await get_state(desk.office, place) == before
+    [request] = (await desk.requests(thread_id="t")).items
+    await desk.decide(request.id, "respond", values={"value": 1}, by="jane")
+    assert (await desk.wait("t", timeout=10)).values == {"answers": [1], "fail": False}

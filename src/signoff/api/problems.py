@@ -113,13 +113,21 @@ def _known(error: Exception) -> SignoffError:
         case HTTPException(status_code=405):
             return MethodNotAllowed("This path does not know this method.")
         case HTTPException(status_code=status) if status < 500:
-            return MalformedJSON(error.detail)
+            return _OF_A_POLICY.get(status, errors.InvalidInput)(str(error.detail))
         case ClientDisconnect():
             return MalformedJSON("The connection was closed before the body was complete.")
         case OperationalError():
             log.warning("the database is out of reach", error=str(error))
             return errors.DatabaseUnreachable("The database does not answer. Try again.")
     return InternalError(str(error))
+
+
+_OF_A_POLICY: Mapping[int, type[SignoffError]] = {
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    413: errors.TooLarge,
+}
+"""What a policy of somebody's own may mean by an exception of FastAPI's."""
 
 
 def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
