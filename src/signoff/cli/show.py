@@ -95,8 +95,8 @@ def _facts(request: Request) -> Iterator[tuple[str, str | Text]]:
         yield "claimed by", request.claimed_by
     if request.revises is not None:
         yield "revises", request.revises
-    if request.policy.fields:
-        yield "policy", "\n".join(lines_of(request.policy.fields))
+    if policy := request.policy.to_json():
+        yield "policy", "\n".join(lines_of(policy))
     yield "digest", request.digest
 
 

@@ -5,8 +5,8 @@
     │                         GraphNotFound
     ├── Unauthenticated       nobody is signed in
     ├── Forbidden             somebody is, and may not
-    ├── Conflict              RequestClosed, StaleDigest, ThreadBusy, ThreadExists,
-    │                         NothingPending, UnknownPause, NotRetryable, LeaseLost
+    ├── Conflict              RequestClosed, AlreadyClaimed, StaleDigest, ThreadBusy,
+    │                         ThreadExists, NothingPending, UnknownPause, NotRetryable, LeaseLost
     ├── InvalidInput          InvalidJSON, InvalidQuestion, InvalidAnswer, InvalidPolicy,
     │                         IdempotencyKeyReused, NotSupported
     ├── TooLarge              over 1 MiB
@@ -123,6 +123,16 @@ class RequestClosed(Conflict):
         super().__init__(f"Request {request_id} is {state}: it takes no decision any more.")
         self.request_id = str(request_id)
         self.state = str(state)
+
+
+class AlreadyClaimed(Conflict):
+    """Somebody else has claimed the request."""
+
+    code = "already_claimed"
+
+    def __init__(self, request_id: object, claimed_by: str) -> None:
+        super().__init__(f"Request {request_id} is claimed by {claimed_by}.")
+        self.claimed_by = claimed_by
 
 
 class StaleDigest(Conflict):

@@ -19,6 +19,7 @@ from signoff.domain.errors import (
     IdempotencyKeyReused,
     InvalidInput,
     NothingPending,
+    NotSupported,
     RequestNotFound,
     ThreadNotFound,
     UnknownPause,
@@ -218,7 +219,11 @@ def _close(
     if after is request:
         return None
     check_ballot(request, ballot)
-    assert after.outcome is not None
+    if after.outcome is None:
+        # Where a vote that does not close the request yet is to be kept.
+        raise NotSupported(
+            f"Request {request.id} needs {request.policy.quorum} votes, which cannot be kept yet."
+        )
     return Closing(
         seen=request,
         after=after,

@@ -7,7 +7,7 @@ from typing import Any
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.jsontext import check, digest
-from signoff.domain.policy import Policy
+from signoff.domain.policy import CALL, Policy
 from signoff.domain.request import Question, Request
 from signoff.envelope import is_envelope
 from signoff.graph.pauses.base import action
@@ -41,7 +41,7 @@ class AskKind:
                 )
                 for each in value["actions"]
             ),
-            policy=Policy(value["policy"]),
+            policy=Policy.read(value["policy"], source=CALL),
             digest=self.digest(value),
             response_schema=response_schema,
         )

@@ -46,7 +46,7 @@ class ChoiceKind:
                 )
                 for name, label in _options(value)
             ),
-            policy=Policy({}),
+            policy=Policy(),
             digest=digest(payload),
         )
 

@@ -36,7 +36,7 @@ class QuestionKind:
             topic=topic_of(payload),
             payload=payload,
             actions=(action("respond", style="primary", schema=ANSWER),),
-            policy=Policy({}),
+            policy=Policy(),
             digest=digest(payload),
             response_schema=response_schema,
         )

@@ -1,0 +1,54 @@
+"""People, their groups, and who stands in for them while they are away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from signoff.domain.admission import Reviewer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Absence:
+    """A time away, and who decides meanwhile what is asked of the user by name.
+
+    From `since` on, up to but not including `until`; None leaves that end open.
+    """
+
+    substitute: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def covers(self, at: datetime) -> bool:
+        """Whether it is under way at that moment."""
+        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    """Somebody who may be asked. Groups are named without ``group:`` here."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    email: str | None = None
+    absences: tuple[Absence, ...] = ()
+
+    def substitutes(self, at: datetime) -> frozenset[str]:
+        """Who stands in for this user at that moment."""
+        return frozenset(absence.substitute for absence in self.absences if absence.covers(at))
+
+
+def reviewer(name: str, users: Iterable[User], *, at: datetime) -> Reviewer:
+    """A principal with the groups it is in, and the users that it stands in for at that moment.
+
+    One that is no user is in no group. A substitute's substitute stands in for the former only.
+    """
+    groups: set[str] = set()
+    absent: set[str] = set()
+    for user in users:
+        if user.name == name:
+            groups.update(user.groups)
+        elif name in user.substitutes(at):
+            absent.add(user.name)
+    return Reviewer(name=name, groups=frozenset(groups), substitute_of=frozenset(absent))
