@@ -11,24 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
-from psycopg.conninfo import make_conninfo
 
+from bench.processes import ROOT, SIGNOFF, address, database, environment, migrate, project, running
 from signoff.db import embedded
-
-ROOT = Path(__file__).resolve().parent.parent
 
 TARGETS = (
     # contender, against, factor, concurrencies
@@ -76,33 +71,6 @@ class Child:
         return line.strip()
 
 
-@contextmanager
-def server(command: list[str], env: dict[str, str], cwd: Path, ready: str) -> Iterator[Any]:
-    """A server's process, once it has printed `ready`; with the line in which it did."""
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **env},
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        seen = []
-        for line in process.stdout:
-            seen.append(line)
-            if ready in line:
-                break
-        else:
-            raise SystemExit(f"{' '.join(command)} did not start:\n{''.join(seen)}")
-        yield process.pid, line.strip()
-    finally:
-        process.terminate()
-        process.stdout.read()
-        process.wait()
-
-
 def cpu_of(pid: int) -> float:
     """Processor seconds that a process and its children have used."""
     process = psutil.Process(pid)
@@ -136,15 +104,15 @@ def main() -> None:
         contenders: dict[str, Child] = {}
         processes: dict[str, dict[str, int]] = defaultdict(dict)
         for name in wanted:
-            url = _database(started.url, name)
-            address = url
+            url = database(started.url, f"bench_{name.lower()}")
+            where = url
             if name == "D":
-                address = _start_handwritten(stack, url, processes[name])
+                where = _start_handwritten(stack, url, processes[name])
             elif name == "C":
-                address = _start_signoff(stack, url, folder, processes[name])
+                where = _start_signoff(stack, url, folder / "project", processes[name])
             elif name == "B":
-                _migrate(url)
-            contenders[name] = Child(name, address)
+                migrate(url)
+            contenders[name] = Child(name, where)
             stack.callback(contenders[name].close)
         results = _rounds(options, contenders, processes)
     if options.json:
@@ -206,57 +174,22 @@ def _print(results: list[dict[str, Any]]) -> None:
                 print(f"{name} / {against} at {concurrency}: {ratio:.2f} (to reach: {factor})")
 
 
-def _database(url: str, name: str) -> str:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(f'CREATE DATABASE "bench_{name.lower()}"'.encode())
-    return make_conninfo(url, dbname=f"bench_{name.lower()}")
-
-
-def _migrate(url: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "signoff.cli", "migrate"],
-        env={**os.environ, "SIGNOFF_DATABASE_URL": url},
-        cwd=tempfile.gettempdir(),
-        check=True,
-        stdout=subprocess.DEVNULL,
+def _start_handwritten(stack: ExitStack, url: str, pids: dict[str, int]) -> str:
+    uvicorn = [sys.executable, "-m", "uvicorn", "bench.handwritten:app", "--port", "0"]
+    started = running(
+        [*uvicorn, "--no-access-log"], {"BENCH_DATABASE_URL": url}, ROOT, "Uvicorn running on"
     )
+    pids["app"], line = stack.enter_context(started)
+    return address(line)
 
 
-def _start_handwritten(stack: ExitStack, url: str, processes: dict[str, int]) -> str:
-    pid, line = stack.enter_context(
-        server(
-            [sys.executable, "-m", "uvicorn", "bench.handwritten:app", "--port", "0",
-             "--no-access-log"],
-            {"BENCH_DATABASE_URL": url},
-            ROOT,
-            "Uvicorn running on",
-        )
-    )  # fmt: skip
-    processes["app"] = pid
-    return line.partition("http://")[2].split()[0]
-
-
-def _start_signoff(stack: ExitStack, url: str, folder: Path, processes: dict[str, int]) -> str:
-    _migrate(url)
-    project = folder / "project"
-    project.mkdir()
-    project.joinpath("signoff.toml").write_text(
-        '[graphs]\nbench = "bench.workload:builder"\n', encoding="utf-8"
-    )
-    env = {
-        "SIGNOFF_DATABASE_URL": url,
-        "SIGNOFF_INSECURE": "1",
-        "SIGNOFF_LOG_LEVEL": "warning",
-        "PYTHONPATH": str(ROOT),
-    }
-    signoff = [sys.executable, "-m", "signoff.cli"]
-    pid, line = stack.enter_context(
-        server([*signoff, "serve", "--port", "0"], env, project, "ready at")
-    )
-    processes["server"] = pid
-    worker, _ = stack.enter_context(server([*signoff, "worker"], env, project, "ready"))
-    processes["worker"] = worker
-    return line.partition("http://")[2].split()[0]
+def _start_signoff(stack: ExitStack, url: str, folder: Path, pids: dict[str, int]) -> str:
+    migrate(url)
+    cwd, env = project(folder, {"bench": "bench.workload:builder"}), environment(url)
+    serving = running([*SIGNOFF, "serve", "--port", "0"], env, cwd, "ready at")
+    pids["server"], line = stack.enter_context(serving)
+    pids["worker"], _ = stack.enter_context(running([*SIGNOFF, "worker"], env, cwd, "ready"))
+    return address(line)
 
 
 if __name__ == "__main__":
