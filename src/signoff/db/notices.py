@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
+import orjson
 import structlog
 from psycopg import Error
 
-from signoff.db.jobs import CHANNEL, NEWS
+from signoff.db.jobs import CHANNEL, NEWS, News
 from signoff.db.pool import Connection, Database
 from signoff.domain.thread import Thread
 
@@ -45,11 +46,11 @@ class Notices:
     """One listening connection for the whole process.
 
     After a lost connection everything that may have been missed is treated as changed: waiters
-    look again, and `on_job` and `on_cancel` are called.
+    look again, and `on_job` (without saying where) and `on_cancel` are called.
     """
 
     def __init__(self, database: Database) -> None:
-        self.on_job: Callable[[], None] = lambda: None
+        self.on_job: Callable[[Sequence[News]], None] = lambda _news: None
         self.on_cancel: Callable[[str | None], None] = lambda _thread_id: None
         self._database = database
         self._watches: dict[str, set[Changed]] = defaultdict(set)
@@ -96,6 +97,7 @@ class Notices:
                         listening.set_result(None)
                     else:
                         await self._database.refresh()
+                        log.info("the listening connection is back")
                     self._missed()
                     async for notice in conn.notifies():
                         self._dispatch(notice.payload)
@@ -107,8 +109,8 @@ class Notices:
                 pause = min(pause * 2, 1)
 
     def _dispatch(self, payload: str) -> None:
-        if payload == NEWS:
-            self.on_job()
+        if payload.startswith(NEWS):
+            self.on_job(orjson.loads(payload.removeprefix(NEWS)))
             return
         what, *thread_ids = payload.split(" ")
         for thread_id in thread_ids:
@@ -120,5 +122,5 @@ class Notices:
     def _missed(self) -> None:
         for thread_id in self._watches:
             self.tell(thread_id)
-        self.on_job()
+        self.on_job([])
         self.on_cancel(None)

@@ -1,0 +1,121 @@
+"""Pays what a person approves, and at every step waits for the test's word to go on.
+
+The same graph twice, with sync and with async nodes. Its one effect is a file that can be created
+only once, named by the idempotency key that `once()` hands over.
+"""
+
+import asyncio
+import json
+import operator
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+from langgraph.config import get_config
+from langgraph.graph import START, StateGraph
+
+from signoff import ask, once
+
+
+class State(TypedDict, total=False):
+    """`steps` are the nodes whose results were kept, in order."""
+
+    amount: int
+    action: str
+    receipt: str
+    steps: Annotated[list[str], operator.add]
+
+
+def gate(place: str) -> None:
+    """Tell the test that this process has come to a place, and go on when it says so."""
+    thread_id = get_config()["configurable"]["thread_id"]
+    here = {"place": place, "thread_id": thread_id, "pid": os.getpid(), "at": time.time()}
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(os.environ["GATES"])
+        line.sendall(json.dumps(here).encode() + b"\n")
+        if not line.recv(1):
+            raise ConnectionError("the test has ended")
+
+
+def pay(key: str) -> str:
+    """The effect: a file that exists once, and a line that says who made it or found it there."""
+    gate("paying")
+    folder = Path(os.environ["EFFECTS"])
+    try:
+        os.close(os.open(folder / key, os.O_CREAT | os.O_EXCL))
+        what = "performed"
+    except FileExistsError:
+        what = "repeated"
+    with (folder / "journal").open("a") as journal:
+        thread_id = get_config()["configurable"]["thread_id"]
+        journal.write(f"{what} {key} {thread_id} {os.getpid()}\n")
+    gate("paid")
+    return key
+
+
+def question(state: State) -> dict[str, Any]:
+    """What the reviewer is asked."""
+    return {"title": f"Pay {state['amount']}?", "show": {"amount": state["amount"]}}
+
+
+def prepare(state: State) -> State:
+    gate("prepare")
+    return {"steps": ["prepare"]}
+
+
+def review(state: State) -> State:
+    gate("review")
+    decision = ask(**question(state), actions=["approve", "reject"])
+    gate("reviewed")
+    return {"action": decision.action, "steps": ["review"]}
+
+
+def finalize(state: State) -> State:
+    gate("finalize")
+    try:
+        receipt = once("pay", pay)
+    except Exception as error:
+        gate(f"refused: {type(error).__name__}")
+        raise
+    gate("finalized")
+    return {"receipt": receipt, "steps": ["finalize"]}
+
+
+async def prepare_async(state: State) -> State:
+    await asyncio.to_thread(gate, "prepare")
+    return {"steps": ["prepare"]}
+
+
+async def review_async(state: State) -> State:
+    await asyncio.to_thread(gate, "review")
+    decision = ask(**question(state), actions=["approve", "reject"])
+    await asyncio.to_thread(gate, "reviewed")
+    return {"action": decision.action, "steps": ["review"]}
+
+
+async def finalize_async(state: State) -> State:
+    await asyncio.to_thread(gate, "finalize")
+    receipt = await once("pay", pay_async)
+    await asyncio.to_thread(gate, "finalized")
+    return {"receipt": receipt, "steps": ["finalize"]}
+
+
+async def pay_async(key: str) -> str:
+    return await asyncio.to_thread(pay, key)
+
+
+def chain(**nodes: Any) -> StateGraph[Any]:
+    """A graph of these nodes, one after the other."""
+    builder: StateGraph[Any] = StateGraph(State)
+    before = START
+    for name, node in nodes.items():
+        builder.add_node(name, node)
+        builder.add_edge(before, name)
+        before = name
+    return builder
+
+
+payment = chain(prepare=prepare, review=review, finalize=finalize)
+payment_async = chain(prepare=prepare_async, review=review_async, finalize=finalize_async)
