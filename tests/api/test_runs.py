@@ -10,10 +10,13 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from signoff import Signoff
 from signoff.api import waiting
 from signoff.api.principals import HEADER
 from signoff.service.cancel import cancel_run
-from tests.api.conftest import Api, problem
+from tests.api import graphs
+from tests.api.conftest import Api, client_of, problem
+from tests.conftest import OpenDesk
 
 
 def order(graph: str = "drafts", **more: Any) -> dict[str, Any]:
@@ -354,3 +357,16 @@ async def test_many_waits_at_once_each_get_their_own_result(api: Api) -> None:
     )
     assert [result["topic"] for result in resumed] == [f"topic {n}" for n in range(32)]
     assert all(result["finished"] == 1 for result in resumed)
+
+
+async def test_a_server_that_executes_nothing_waits_for_a_worker_elsewhere(
+    open_desk: OpenDesk,
+) -> None:
+    server: Signoff = await open_desk({"drafts": graphs.drafts()}, work=False)
+    async with client_of(server.asgi_app(), {HEADER: "jane"}) as http:
+        waiting_for = asyncio.create_task(http.post("/threads/t/runs/wait", json=order()))
+        await open_desk({"drafts": graphs.drafts()})
+        assert (await waiting_for).json()["__interrupt__"]
+        answer = {"assistant_id": "drafts", "command": {"resume": "approve"}}
+        done = await http.post("/threads/t/runs/wait", json=answer)
+        assert done.json()["finished"] == 1
