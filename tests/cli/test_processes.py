@@ -217,6 +217,24 @@ def test_a_call_that_waits_for_a_run_gets_its_answer_before_the_server_ends(
         assert waiting.result().json()["worker"] == executing.pid
 
 
+def test_a_call_that_cannot_be_waited_for_is_told_so(slow: Path, database_url: str):
+    grace = {"SIGNOFF_SHUTDOWN_GRACE": "0.1s"}
+    with (
+        serve(project=slow, database_url=database_url, **grace).ready() as server,
+        requester(server.url) as http,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        http.post("/threads", json={"thread_id": "t1"})
+        given = {"assistant_id": "slow", "input": {"seconds": 1}}
+        waiting = pool.submit(http.post, "/threads/t1/runs/wait", json=given)
+        while http.get("/threads/t1").json()["status"] != "busy":
+            pass
+        assert server.stop() == 0
+        refused = waiting.result()
+        assert (refused.status_code, refused.json()["code"]) == (503, "server_stopping")
+        assert "Traceback" not in server.output
+
+
 # --- what they log -------------------------------------------------------------------------------
 
 

@@ -51,6 +51,15 @@ class MethodNotAllowed(SignoffError):
     code = "method_not_allowed"
 
 
+class ServerStopping(SignoffError):
+    """The server was told to stop, and could not wait any longer for what the call waits for."""
+
+    code = "server_stopping"
+
+    def __init__(self) -> None:
+        super().__init__("The server is stopping. What was begun goes on: ask again.")
+
+
 class InternalError(SignoffError):
     """A bug of Signoff. Its log has the details."""
 
@@ -72,6 +81,7 @@ STATUS: Mapping[type[SignoffError], HTTPStatus] = {
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     RouteNotFound: HTTPStatus.NOT_FOUND,
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
     InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """The status of an error; a class that is not listed has that of its base."""

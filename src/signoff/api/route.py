@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -63,6 +64,9 @@ class Route(APIRoute):
                 return await handle(request)
             except Exception as error:
                 return problems.answer(error)
+            except asyncio.CancelledError:
+                # Nobody else cancels a call, so that there is somebody to answer.
+                return problems.answer(problems.ServerStopping())
 
         return answer
 

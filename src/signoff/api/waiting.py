@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from signoff.api.problems import ServerStopping
 from signoff.api.route import Answer, Caller
 from signoff.db.runs import Ending
 from signoff.domain.errors import SignoffError
@@ -64,6 +66,9 @@ class _LongAnswer(Response):
             result = await self._result(send)
         except SignoffError as error:
             result = _error(error.code, error.message)
+        except asyncio.CancelledError:
+            stopping = ServerStopping()
+            result = _error(stopping.code, stopping.message)
         await send({"type": "http.response.body", "body": orjson.dumps(result)})
 
     async def _result(self, send: Send) -> Any:
