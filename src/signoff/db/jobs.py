@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
+import orjson
 import procrastinate
 
 from signoff.db.pool import Connection, Database, DriverError
@@ -15,8 +18,14 @@ WORK = "signoff.work"
 """The one task: work off what waits on a thread."""
 
 CHANNEL = "signoff"
-NEWS = "jobs"
-"""Where and how processes tell one another of new jobs."""
+NEWS = "jobs "
+"""Where and how processes tell one another of new jobs: what follows is a JSON list of `News`."""
+
+MAX_NEWS = 7000
+"""Bytes of news in one notification, which can have 8000."""
+
+News = tuple[str, str]
+"""There is work for this graph on this thread."""
 
 
 class Jobs:
@@ -24,13 +33,15 @@ class Jobs:
 
     The queue of a job is the name of the thread's graph, so that a worker takes only what it can
     run. Workers are told right after the commit, and not by it: PostgreSQL holds one lock over all
-    commits that notify, and would keep it until the disk has answered.
+    commits that notify, and would keep it until the disk has answered. A worker with room takes
+    the thread at the word, and the job with it (`signoff.db.threads.lease`); the job is for when
+    nobody has room, or the word is lost.
     """
 
     def __init__(self, database: Database) -> None:
         self.app = procrastinate.App(connector=procrastinate.PsycopgConnector())
         self._database = database
-        self._news = False
+        self._news: list[News] = []
         self._telling: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -42,17 +53,23 @@ class Jobs:
         """Have a worker look at a thread, once the transaction has committed."""
         deferrer = self.app.configure_task(WORK, queue=graph, connection=conn)
         await deferrer.defer_async(thread_id=thread_id)
-        self._database.after_commit(conn, self._tell_workers)
+        self._database.after_commit(conn, partial(self._tell_workers, (graph, thread_id)))
 
-    def _tell_workers(self) -> None:
-        """Have workers look for jobs. If this is lost, they do so by themselves before long."""
-        self._news = True
+    def _tell_workers(self, news: News) -> None:
+        """Tell workers where there is work. If this is lost, they look for jobs before long."""
+        self._news.append(news)
         if self._telling is None or self._telling.done():
             self._telling = asyncio.create_task(self._tell(), name="signoff jobs told")
 
     async def _tell(self) -> None:
         while self._news:
-            self._news = False
+            news, self._news = self._news, []
             with suppress(DriverError, DatabaseUnreachable):
                 async with self._database.taking() as conn:
-                    await conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, NEWS))
+                    await conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, _payload(news)))
+
+
+def _payload(news: Sequence[News]) -> str:
+    """The news, or where they are too many for one notification, that there are some."""
+    payload = NEWS + orjson.dumps(news).decode()
+    return payload if len(payload.encode()) <= MAX_NEWS else f"{NEWS}[]"

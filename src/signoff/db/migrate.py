@@ -164,6 +164,12 @@ async def _apply_jobs(conn: Connection) -> list[str]:
     if await _applied(conn, "jobs"):
         return await _apply(conn, "jobs", steps)
     await conn.execute(SchemaManager.get_schema().encode())
+    await conn.execute(
+        """
+        CREATE INDEX signoff_jobs_by_thread ON procrastinate_jobs ((args ->> 'thread_id'))
+         WHERE status = 'todo'
+        """
+    )
     for trigger in UNUSED_TRIGGERS:
         await conn.execute(
             sql.SQL("ALTER TABLE procrastinate_jobs DISABLE TRIGGER {}").format(

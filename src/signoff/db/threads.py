@@ -147,17 +147,26 @@ async def add_work(conn: Connection, thread_id: str) -> None:
 async def lease(conn: Connection, thread_id: str, worker: int) -> Lease | None:
     """Take a busy thread that nobody alive holds; None if there is nothing to take.
 
+    Jobs that wait to look at it are done with that.
+
     The step of the epoch is a random one: this commit may be undone by a crash of the database,
     and what the one who made it still writes must not pass for the next one's.
     """
     cursor = await conn.execute(
         """
-        UPDATE threads
-           SET leased_by = %(worker)s, epoch = epoch + 1 + (random() * 1000000)::int
-         WHERE id = %(id)s AND ready_at IS NOT NULL
-           AND (leased_by IS NULL OR NOT EXISTS (
-               SELECT 1 FROM workers WHERE workers.id = leased_by AND alive_until >= now()))
-        RETURNING epoch
+        WITH leased AS (
+            UPDATE threads
+               SET leased_by = %(worker)s, epoch = epoch + 1 + (random() * 1000000)::int
+             WHERE id = %(id)s AND ready_at IS NOT NULL
+               AND (leased_by IS NULL OR NOT EXISTS (
+                   SELECT 1 FROM workers WHERE workers.id = leased_by AND alive_until >= now()))
+            RETURNING epoch
+        ), done AS (
+            DELETE FROM procrastinate_jobs
+             WHERE status = 'todo' AND args ->> 'thread_id' = %(id)s
+               AND EXISTS (SELECT 1 FROM leased)
+        )
+        SELECT epoch FROM leased
         """,
         {"id": thread_id, "worker": worker},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Self
@@ -13,7 +14,7 @@ from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 
 from signoff.db import runs, threads, workers
-from signoff.db.jobs import WORK
+from signoff.db.jobs import WORK, News
 from signoff.db.notices import Notices
 from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.run import RunStatus
@@ -65,6 +66,9 @@ class Engine:
             ),
             Duty("account", takeover / 6, self._account),
         ]
+        self._wake = WakeUp()
+        self._jobs_wait = False
+        self._reaching: set[asyncio.Task[None]] = set()
         self._jobs: Worker | None = None
         self._jobs_task: asyncio.Task[None] | None = None
         self._rebirth: asyncio.Task[None] | None = None
@@ -122,8 +126,8 @@ class Engine:
         unfinished = dict(self._active)
         for task in unfinished.values():
             task.cancel()
-        if unfinished:
-            await asyncio.wait(list(unfinished.values()))
+        if ending := [*unfinished.values(), *self._reaching]:
+            await asyncio.wait(ending)
         if self._jobs_task is not None:
             await self._jobs_task
         if self._heartbeat is not None:
@@ -234,6 +238,9 @@ class Engine:
         if self._active.get(thread_id) is task:
             del self._active[thread_id]
             self._doubted.discard(thread_id)
+            if self._jobs_wait:
+                self._jobs_wait = False
+                self._wake.set()
             # Whoever came between the thread's rest and this moment has relied on being told.
             self._notices.tell(thread_id)
 
@@ -292,6 +299,27 @@ class Engine:
 
     # Jobs.
 
+    def _on_job(self, news: Sequence[News]) -> None:
+        """Take threads at the word, as far as there is room; leave the rest to their jobs."""
+        for graph, thread_id in news:
+            if graph not in self._office.catalog:
+                continue
+            if self.reach_out() is None or thread_id in self._active:
+                self._jobs_wait = True
+                self._wake.set()
+                continue
+            task = asyncio.create_task(self.work(thread_id), name=f"reach for {thread_id}")
+            self._reaching.add(task)
+            task.add_done_callback(self._reached)
+        if not news:
+            self._wake.set()
+
+    def _reached(self, task: asyncio.Task[None]) -> None:
+        self._reaching.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("could not take a thread, its job will", error=task.exception())
+            self._wake.set()
+
     async def _take_jobs(self) -> None:
         """Take jobs until told to stop. Procrastinate's worker ends where it loses the database."""
         pause = 0.1
@@ -325,10 +353,11 @@ class Engine:
             install_signal_handlers=False,
             delete_jobs=DeleteJobCondition.ALWAYS,
         )
-        wake = WakeUp()
-        worker._new_job_event = wake
-        self._notices.on_job = wake.set
+        worker._new_job_event = self._wake
+        self._notices.on_job = self._on_job
         return worker
 
     async def _look_at(self, thread_id: str) -> None:
+        while len(self._active) >= self._capacity:
+            await asyncio.wait(self._active.values(), return_when=asyncio.FIRST_COMPLETED)
         await self.work(thread_id)
