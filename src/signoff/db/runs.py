@@ -158,7 +158,8 @@ async def begin_next(conn: Connection, lease: Lease, at: datetime) -> tuple[int,
     """Begin the run to execute next: one that a dead worker left, or else the oldest queued.
 
     Also how often the thread was given work when this was looked for: one statement, so that no
-    work can come in between.
+    work can come in between. Where more runs wait behind this one it is a number that never comes
+    again, so that the thread is not given back after it without another look.
 
     Raises:
         LeaseLost: Somebody else holds the thread by now.
@@ -176,7 +177,11 @@ async def begin_next(conn: Connection, lease: Lease, at: datetime) -> tuple[int,
                  ORDER BY status DESC, created_at, id LIMIT 1)
             RETURNING {_COLUMNS}
         )
-        SELECT thread.work, run.* FROM thread LEFT JOIN run ON true
+        SELECT thread.work - (
+                SELECT (count(*) > 1)::int FROM runs
+                 WHERE thread_id = %(thread_id)s AND status IN ('queued', 'running')
+               ) AS work, run.*
+          FROM thread LEFT JOIN run ON true
         """,
         {"thread_id": lease.thread_id, "epoch": lease.epoch, "at": at},
     )

@@ -216,5 +216,7 @@ def _make(name: str, factory: Callable[..., Any]) -> GraphLike:
     ]
     made = factory(*({} for _ in parameters))
     if inspect.isawaitable(made):
+        if inspect.iscoroutine(made):
+            made.close()
         raise ConfigError(f"graph {name!r} is made by an async function; make it in a sync one")
     return made

@@ -6,7 +6,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, cast
@@ -29,7 +29,7 @@ from signoff.domain.thread import Lease
 from signoff.graph.catalog import Served
 from signoff.graph.context import Head, RunContext
 from signoff.graph.effects import EffectLog
-from signoff.graph.keys import RUN, STRICT_RESUME
+from signoff.graph.keys import ERROR, RUN, STRICT_RESUME
 from signoff.graph.pauses import resume_value
 from signoff.graph.saver import SignoffSaver
 from signoff.graph.writes import answered, finished, interrupts
@@ -72,7 +72,8 @@ class Result:
 
     `recovered` are requests whose answers the graph took in an earlier run that failed, and has
     now gone on with; `failed` those whose answers it could not be given or failed with, each with
-    the reason.
+    the reason. `stands` says that the graph was not run, as the thread waits for none of the
+    answers: it stands where it stood.
     """
 
     status: RunStatus
@@ -80,6 +81,7 @@ class Result:
     error: str | None = None
     recovered: Sequence[str] = ()
     failed: dict[str, str] = field(default_factory=dict)
+    stands: bool = False
 
 
 class _Standing(Enum):
@@ -126,6 +128,7 @@ class _Execution:
         self._assignment = assignment
         self._values: Any = None
         self._failed: dict[str, str] = {}
+        self._moved_on: set[str] = set()
         self._taken: list[str] = []
         self._context = RunContext(
             stream=assignment.stream,
@@ -146,7 +149,7 @@ class _Execution:
             head = await self._head()
             given = await self._given(head, config)
             if given is _NOTHING:
-                return self._nothing_given()
+                return self._nothing_given(head)
             if "checkpoint_id" not in config["configurable"]:
                 self._context.head = Head(head)
             async for values in self.graph.astream(
@@ -201,11 +204,14 @@ class _Execution:
             graph=run.graph,
             exception="".join(traceback.format_exception(error))[-MAX_ERROR:].rstrip(),
         )
-        return self._ended(RunStatus.FAILED, _said(error))
+        return self._ended(RunStatus.FAILED, described(error))
 
-    def _nothing_given(self) -> Result:
+    def _nothing_given(self, head: CheckpointTuple | None) -> Result:
         if self._failed:
-            return self._ended(RunStatus.FAILED, "; ".join(self._failed.values()))
+            error = "; ".join(self._failed.values())
+            stuck = head is None or any(write[1] == ERROR for write in head.pending_writes or ())
+            moved_on = self._failed.keys() <= self._moved_on
+            return replace(self._ended(RunStatus.FAILED, error), stands=moved_on and not stuck)
         open_ = any(r.state is RequestState.OPEN for r in self._assignment.known)
         return self._ended(RunStatus.PAUSED if open_ else RunStatus.SUCCEEDED, None)
 
@@ -370,6 +376,7 @@ class _Execution:
             )
         if head is None:
             return "the thread has no checkpoint"
+        self._moved_on.add(request.id)
         return "the thread has moved on and does not wait for this answer any more"
 
     def _missing_node(self, request: Request) -> str | None:
@@ -407,7 +414,7 @@ class _Execution:
 _NOTHING = object()
 
 
-def _said(error: Exception) -> str:
+def described(error: Exception) -> str:
     """An exception in words that can be kept."""
     name = type(error).__name__
     try:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from signoff.db import audit, notices, requests, runs, threads
 from signoff.db.group import Stream, Write
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
+from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Delivery, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Lease, Thread, ThreadStatus
-from signoff.graph.runner import Assignment, Result
+from signoff.graph.runner import Assignment, Result, described
 from signoff.service.office import Office
 
 
@@ -53,37 +56,13 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
         LeaseLost: Somebody else holds the thread by now; nothing was committed.
     """
     lease, run, at = assignment.lease, assignment.run, office.now()
-    smooth = result.error is None and not result.failed and not result.recovered
-    if smooth and result.status is not RunStatus.CANCELLED:
-        write = Write(assignment.stream)
-        write.add(
-            "rested",
-            {
-                "thread_id": lease.thread_id,
-                "work": assignment.work,
-                "status": _status(result).value,
-                "values": result.values,
-                "run_id": run.id,
-                "run_status": result.status.value,
-                "at": at,
-            },
-        )
-        rested = await office.group.commit(write)
-        if rested is not None:
-            office.notices.tell(
-                lease.thread_id,
-                Thread(
-                    id=lease.thread_id,
-                    graph=rested.graph,
-                    status=_status(result),
-                    values=result.values,
-                    error=None,
-                    metadata=rested.metadata,
-                    created_at=rested.created_at,
-                    updated_at=at,
-                ),
-            )
+    try:
+        if result.error is None and await _rest(office, assignment, result, at):
             return None
+    except (LeaseLost, DatabaseUnreachable):
+        raise
+    except Exception as error:
+        result = _refused(assignment, error)
     async with office.database.transaction() as conn:
         await threads.hold(conn, lease)
         ended = await runs.end(conn, run.id, result.status, error=result.error, at=at)
@@ -92,9 +71,58 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
             result = Result(status=RunStatus.CANCELLED, values=result.values)
             await withdraw_open(conn, lease.thread_id, run, by=SYSTEM, office=office)
         await _settle(conn, run, result, office)
-        await threads.record(conn, lease, values=result.values, error=result.error, at=at)
+        said = None if result.stands else result.error
+        await threads.record(conn, lease, values=result.values, error=said, at=at)
         await notices.thread_changed(conn, lease.thread_id)
-    return await begin_run(office, lease, resting=_status(result))
+    return await begin_run(office, lease, resting=None if result.stands else _status(result))
+
+
+async def _rest(office: Office, assignment: Assignment, result: Result, at: datetime) -> bool:
+    """Give the thread back with the last of what the run has written, if there is no more to say.
+
+    In any case, return once all that it has written is durable.
+    """
+    lease, run = assignment.lease, assignment.run
+    if result.failed or result.recovered or result.status is RunStatus.CANCELLED:
+        await assignment.stream.flush()
+        return False
+    write = Write(assignment.stream)
+    write.add(
+        "rested",
+        {
+            "thread_id": lease.thread_id,
+            "work": assignment.work,
+            "status": _status(result).value,
+            "values": result.values,
+            "run_id": run.id,
+            "run_status": result.status.value,
+            "at": at,
+        },
+    )
+    rested = await office.group.commit(write)
+    if rested is None:
+        return False
+    known = None
+    if result.values is not None:
+        known = Thread(
+            id=lease.thread_id,
+            graph=rested.graph,
+            status=_status(result),
+            values=result.values,
+            error=None,
+            metadata=rested.metadata,
+            created_at=rested.created_at,
+            updated_at=at,
+        )
+    office.notices.tell(lease.thread_id, known)
+    return True
+
+
+def _refused(assignment: Assignment, error: Exception) -> Result:
+    """The end of a run that has written something which the database cannot keep."""
+    reason = f"what the run has written was refused: {described(error)}"
+    pending = [r.id for r in assignment.known if r.delivery is Delivery.PENDING]
+    return Result(status=RunStatus.FAILED, error=reason, failed=dict.fromkeys(pending, reason))
 
 
 async def hand_back(office: Office, worker: int, thread_ids: list[str]) -> None:
