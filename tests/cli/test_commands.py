@@ -76,6 +76,24 @@ def test_show_says_what_is_asked_and_how_to_decide_it(signoff: Cli, begin: Begin
     assert "To decide" not in shown
 
 
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_ids_and_states_are_whole_in_any_terminal(
+    signoff: Cli, begin: Begin, monkeypatch: pytest.MonkeyPatch, columns: str
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    thread_id = "94cd5407-2d3e-4269-b710-ac395ea34fb6"
+    request_id = begin(thread_id, title="Pay the plumber for the new bath and all that was in it?")
+    [_, first, *_] = signoff("inbox").out.splitlines()
+    assert first.startswith(request_id)
+    assert "open" in first
+    assert "just now" in first
+    assert (thread_id in first) is (columns == "200")
+    [_, first, *_] = signoff("threads").out.splitlines()
+    assert first.startswith(thread_id)
+    assert "interrupted" in first
+    assert all(len(line) <= int(columns) for line in signoff("inbox").out.splitlines())
+
+
 def test_what_a_graph_says_cannot_steer_the_terminal(signoff: Cli, begin: Begin):
     request_id = begin(title="[bold]Pay[/bold] \x1b[2J\u202e003")
     for command in (("inbox",), ("show", request_id), ("threads", "t1")):

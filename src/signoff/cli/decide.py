@@ -10,7 +10,7 @@ from signoff import render
 from signoff.cli.options import AsJson, By, json_argument
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
-from signoff.domain.request import Request
+from signoff.domain.request import Request, RequestState
 
 
 def decide(
@@ -43,13 +43,15 @@ def decide(
     given = {} if values is None else json_argument(values, "--values")
     if not isinstance(given, dict):
         raise typer.BadParameter("it is no JSON object", param_hint="--values")
-    decided = run(_decide(request, action, given, note, digest, by))
+    reviewer, decided = run(_decide(request, action, given, note, digest, by))
     if as_json:
         print_json(render.request_json(decided))
         return
-    vote = decided.votes[-1]
-    print(f"{plain(vote.by)} decided {plain(vote.action)}: {plain(decided.title)}")
-    print(f"Request {decided.id} is {decided.state.value}; thread {decided.thread_id} goes on.")
+    print(f"{plain(reviewer)} decided {plain(action)}: {plain(decided.title)}")
+    if decided.state is RequestState.OPEN:
+        print(f"Request {decided.id} is open still: it needs more votes.")
+    else:
+        print(f"Request {decided.id} is {decided.state.value}; thread {decided.thread_id} goes on.")
 
 
 async def _decide(
@@ -59,13 +61,10 @@ async def _decide(
     note: str | None,
     digest: str | None,
     by: str | None,
-) -> Request:
+) -> tuple[str, Request]:
     async with open_desk() as desk:
-        return await desk.decide(
-            request_id,
-            action,
-            by=principal(desk.settings, by),
-            values=values,
-            note=note,
-            digest=digest,
+        reviewer = principal(desk.settings, by)
+        decided = await desk.decide(
+            request_id, action, by=reviewer, values=values, note=note, digest=digest
         )
+        return reviewer, decided

@@ -13,7 +13,8 @@ from signoff.api.principals import dev_principal
 from signoff.cli import logs
 from signoff.cli.address import bind, refuse_strangers, url_of
 from signoff.cli.errors import refused
-from signoff.cli.process import Process, run_loop
+from signoff.cli.loop import run_loop
+from signoff.cli.process import Process
 from signoff.cli.session import settings_here
 from signoff.cli.stop import Stop
 from signoff.cli.supervisor import PROJECT_BROKEN

@@ -8,7 +8,7 @@ import typer
 
 from signoff import render
 from signoff.cli.options import AsJson
-from signoff.cli.output import ago, console, print_json, state, table
+from signoff.cli.output import Column, ago, print_json, print_table, state
 from signoff.cli.session import open_desk, run
 from signoff.db.requests import SORTS
 from signoff.domain.policy import Priority
@@ -85,25 +85,29 @@ async def _inbox(**filters: Any) -> RequestPage:
 
 def _print(page: RequestPage) -> None:
     now = utcnow()
-    out = console()
     if not page.items:
-        out.print("Nothing here.")
+        print("Nothing here.")
         return
-    out.print(
-        table(
-            ["REQUEST", "TITLE", "STATE", "GRAPH", "THREAD", "OPENED"],
-            [
-                (
-                    each.id,
-                    each.title,
-                    state(each.state.value),
-                    each.graph,
-                    each.thread_id,
-                    ago(each.opened_at, now),
-                )
-                for each in page.items
-            ],
-        )
+    print_table(
+        [
+            Column("REQUEST"),
+            Column("TITLE", wraps=True),
+            Column("STATE"),
+            Column("GRAPH", extra=True),
+            Column("THREAD", extra=True),
+            Column("OPENED"),
+        ],
+        [
+            (
+                each.id,
+                each.title,
+                state(each.state.value),
+                each.graph,
+                each.thread_id,
+                ago(each.opened_at, now),
+            )
+            for each in page.items
+        ],
     )
     if page.next_cursor is not None:
-        out.print(f"\n{len(page.items)} of {page.total}. More: --cursor {page.next_cursor}")
+        print(f"\n{len(page.items)} of {page.total}. More: --cursor {page.next_cursor}")

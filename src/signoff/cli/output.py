@@ -7,16 +7,19 @@ would steer the terminal or turn around what stands there.
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
+import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+WIDE = 120
+"""Columns that a terminal has to have for all columns of a table."""
 
 WIDTH = 160
 """Columns where the output is no terminal that would say how many it has."""
@@ -47,8 +50,8 @@ def print_json(value: Any) -> None:
 
 def console() -> Console:
     """Where to print for people."""
-    fixed = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH
-    return Console(highlight=False, markup=False, emoji=False, width=fixed)
+    width = shutil.get_terminal_size(fallback=(WIDTH, 24)).columns
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def plain(text: object) -> str:
@@ -61,14 +64,36 @@ def state(text: str) -> Text:
     return Text(text, STYLES.get(text, ""))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """Rows under headings. The first column, the id that one copies, is never cut."""
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: one that `wraps` gives way to the others, one that is `extra` goes."""
+
+    name: str
+    wraps: bool = False
+    extra: bool = False
+
+
+def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> None:
+    """Print rows under headings; where there is little room, without the extra columns."""
+    out = console()
+    shown = [number for number, each in enumerate(columns) if not each.extra or out.width >= WIDE]
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        made.add_column(column, no_wrap=number == 0, overflow="fold" if number == 0 else "ellipsis")
+    for number in shown:
+        made.add_column(columns[number].name, no_wrap=not columns[number].wraps, overflow="fold")
     for row in rows:
-        made.add_row(*(each if isinstance(each, Text) else Text(plain(each)) for each in row))
-    return made
+        cells = (row[number] for number in shown)
+        made.add_row(*(each if isinstance(each, Text) else Text(plain(each)) for each in cells))
+    out.print(made)
+
+
+def print_facts(facts: Iterable[tuple[str, str | Text]]) -> None:
+    """Print names and what they stand for, one below the other."""
+    made = Table(box=None, pad_edge=False, show_header=False)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, fact in facts:
+        made.add_row(name, fact if isinstance(fact, Text) else Text(plain(fact)))
+    console().print(made)
 
 
 def ago(at: datetime, now: datetime) -> str:

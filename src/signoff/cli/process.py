@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -20,16 +19,6 @@ from signoff.db.pool import Database
 from signoff.desk import Signoff
 from signoff.domain.errors import ConfigError
 from signoff.service.migrate import migrate
-
-if sys.platform != "win32":
-    import uvloop
-
-
-def run_loop(process: Coroutine[Any, Any, None]) -> None:
-    """Run a process on the fastest event loop there is."""
-    factory = None if sys.platform == "win32" else uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(process)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,8 +6,9 @@ import structlog
 
 from signoff.cli import logs
 from signoff.cli.address import bind, url_of
+from signoff.cli.loop import run_loop
 from signoff.cli.options import Host, Port
-from signoff.cli.process import Process, run_loop
+from signoff.cli.process import Process
 from signoff.cli.session import settings_here
 from signoff.cli.stop import Stop
 from signoff.domain.errors import ConfigError

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from signoff import render
 from signoff.cli.options import AsJson
-from signoff.cli.output import console, lines_of, moment, plain, print_json, state, table
+from signoff.cli.output import console, lines_of, moment, plain, print_facts, print_json, state
 from signoff.cli.session import open_desk, run
 from signoff.domain.request import Delivery, Request, RequestState
 
@@ -43,9 +43,7 @@ def _print(request: Request) -> None:
     out = console()
     out.print(plain(request.title), style="bold")
     out.print()
-    facts = table(["", ""], _facts(request))
-    facts.show_header = False
-    out.print(facts)
+    print_facts(_facts(request))
     if request.remark:
         out.print(f"\n{plain(request.remark)}", style="yellow")
     shown = request.payload
@@ -59,10 +57,9 @@ def _print(request: Request) -> None:
         for vote in request.votes:
             out.print(f"  {plain(vote.by)} decided {plain(vote.action)}, {moment(vote.at)}")
             said = {"values": vote.values, "note": vote.note}
-            for line in (
-                lines_of({k: v for k, v in said.items() if v}, "    ") if any(said.values()) else ()
-            ):
-                out.print(line, soft_wrap=True)
+            for name, each in said.items():
+                if each:
+                    out.print("\n".join(lines_of({name: each}, "    ")), soft_wrap=True)
     _section(out, "Actions")
     for action in request.actions:
         _print_action(out, action)

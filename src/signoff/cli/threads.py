@@ -9,7 +9,18 @@ import typer
 
 from signoff import render
 from signoff.cli.options import AsJson
-from signoff.cli.output import ago, console, lines_of, moment, plain, print_json, state, table
+from signoff.cli.output import (
+    Column,
+    ago,
+    console,
+    lines_of,
+    moment,
+    plain,
+    print_facts,
+    print_json,
+    print_table,
+    state,
+)
 from signoff.cli.session import open_desk, run
 from signoff.domain.request import Request
 from signoff.domain.thread import Thread, ThreadStatus
@@ -69,52 +80,49 @@ async def _several(
 
 def _print(page: Sequence[Thread], total: int, waits: Waiting, offset: int) -> None:
     now = utcnow()
-    out = console()
     if not page:
-        out.print("Nothing here.")
+        print("Nothing here.")
         return
-    out.print(
-        table(
-            ["THREAD", "GRAPH", "STATUS", "UPDATED", "WAITS FOR"],
-            [
-                (
-                    each.id,
-                    each.graph or "",
-                    state(each.status.value),
-                    ago(each.updated_at, now),
-                    each.error or ", ".join(r.title for r in waits.get(each.id, ())),
-                )
-                for each in page
-            ],
-        )
+    print_table(
+        [
+            Column("THREAD"),
+            Column("GRAPH", extra=True),
+            Column("STATUS"),
+            Column("UPDATED", extra=True),
+            Column("WAITS FOR", wraps=True),
+        ],
+        [
+            (
+                each.id,
+                each.graph or "",
+                state(each.status.value),
+                ago(each.updated_at, now),
+                each.error or ", ".join(r.title for r in waits.get(each.id, ())),
+            )
+            for each in page
+        ],
     )
     if offset + len(page) < total:
-        out.print(f"\n{len(page)} of {total}. More: --offset {offset + len(page)}")
+        print(f"\n{len(page)} of {total}. More: --offset {offset + len(page)}")
 
 
 def describe(thread: Thread, waiting: Sequence[Request]) -> None:
     """Print one thread, its state and what it waits for."""
     out = console()
-    out.print(
-        table(
-            ["THREAD", "GRAPH", "STATUS", "UPDATED"],
-            [
-                (
-                    thread.id,
-                    thread.graph or "",
-                    state(thread.status.value),
-                    moment(thread.updated_at),
-                )
-            ],
-        )
+    print_facts(
+        [
+            ("thread", thread.id),
+            ("graph", thread.graph or ""),
+            ("status", state(thread.status.value)),
+            ("updated", moment(thread.updated_at)),
+        ]
     )
     if thread.error:
         out.print("\nError", style="bold")
         out.print(f"  {plain(thread.error)}", style="red")
     if waiting:
         out.print("\nWaits for", style="bold")
-        rows = [(each.id, each.title, state(each.state.value)) for each in waiting]
-        out.print(table(["REQUEST", "TITLE", "STATE"], rows))
+        print_facts((each.id, each.title) for each in waiting)
     if thread.values:
         out.print("\nState", style="bold")
         out.print("\n".join(lines_of(thread.values, "  ")), soft_wrap=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from signoff.cli import logs
-from signoff.cli.process import Process, run_loop
+from signoff.cli.loop import run_loop
+from signoff.cli.process import Process
 from signoff.cli.session import settings_here
 from signoff.cli.stop import Stop
 
