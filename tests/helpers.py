@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypedDict
 
@@ -92,6 +92,13 @@ async def rows(desk: Signoff, statement: str, *parameters: Any) -> list[dict[str
     async with desk.office.database.connection() as conn:
         cursor = await conn.execute(statement, parameters or None)  # type: ignore[arg-type]
         return await cursor.fetchall() if cursor.description else []
+
+
+async def eventually(check: Callable[[], Awaitable[object]]) -> None:
+    """Return once `check` says so, for what nobody tells of."""
+    async with asyncio.timeout(TIMEOUT):
+        while not await check():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 class Opened:

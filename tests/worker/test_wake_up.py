@@ -1,0 +1,111 @@
+"""No wake-up gets lost: work is begun when it comes, and not when somebody happens to look."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import Any
+
+from langgraph.types import interrupt
+
+from signoff.domain.thread import ThreadStatus
+from signoff.worker.engine import POLL
+from signoff.worker.wake import WakeUp
+from tests.conftest import OpenDesk
+from tests.helpers import TIMEOUT, Log, chain, eventually, rows, settled, the_open
+
+ROUNDS = 300
+
+
+def nothing(state: Log) -> Log:
+    return {}
+
+
+async def test_a_client_in_a_loop_never_waits_for_the_next_poll(open_desk: OpenDesk) -> None:
+    """Each thread is started right as the one before ends, when a worker has just looked."""
+    client = await open_desk({"g": chain(nothing)}, work=False)
+    await open_desk({"g": chain(nothing)})
+    slowest = 0.0
+    for number in range(ROUNDS):
+        began = time.perf_counter()
+        await client.start("g", {}, by="starter", thread_id=f"t{number}")
+        await settled(client, f"t{number}")
+        slowest = max(slowest, time.perf_counter() - began)
+    assert slowest < POLL / 2
+
+
+async def test_many_clients_at_once_never_wait_for_the_next_poll(open_desk: OpenDesk) -> None:
+    client = await open_desk({"g": chain(nothing)}, work=False)
+    await open_desk({"g": chain(nothing)})
+    slowest = 0.0
+
+    async def loop(name: int) -> None:
+        nonlocal slowest
+        for number in range(20):
+            began = time.perf_counter()
+            await client.start("g", {}, by="starter", thread_id=f"t{name}-{number}")
+            await settled(client, f"t{name}-{number}")
+            slowest = max(slowest, time.perf_counter() - began)
+
+    await asyncio.gather(*(loop(name) for name in range(8)))
+    assert slowest < POLL / 2
+
+
+async def test_a_decision_elsewhere_is_delivered_at_once(open_desk: OpenDesk) -> None:
+    def review(state: Log) -> Log:
+        return {"seen": [interrupt("which?")]}
+
+    client = await open_desk({"g": chain(review)}, work=False)
+    await open_desk({"g": chain(review)})
+    slowest = 0.0
+    for number in range(30):
+        thread_id = f"t{number}"
+        await client.start("g", {}, by="starter", thread_id=thread_id)
+        await settled(client, thread_id)
+        request = await the_open(client, thread_id)
+        began = time.perf_counter()
+        await client.decide(request.id, "respond", values={"value": 1}, by="jane")
+        assert (await settled(client, thread_id)).status is ThreadStatus.IDLE
+        slowest = max(slowest, time.perf_counter() - began)
+    assert slowest < POLL / 2
+
+
+async def listeners(desk: Any) -> list[int]:
+    found = await rows(
+        desk,
+        """
+        SELECT pid FROM pg_stat_activity
+         WHERE datname = current_database() AND query = 'LISTEN signoff'
+        """,
+    )
+    return [row["pid"] for row in found]
+
+
+async def both_listen_again(desk: Any, before: list[int]) -> bool:
+    return len(set(await listeners(desk)) - set(before)) == 2
+
+
+async def test_a_lost_listening_connection_is_made_again_and_nothing_is_missed(
+    open_desk: OpenDesk,
+) -> None:
+    client = await open_desk({"g": chain(nothing)}, work=False)
+    await open_desk({"g": chain(nothing)})
+    for number in range(3):
+        before = await listeners(client)
+        assert len(before) == 2
+        await rows(client, "SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", before)
+        # Right now nobody listens, neither the worker nor the one who waits.
+        await client.start("g", {}, by="starter", thread_id=f"t{number}")
+        began = time.perf_counter()
+        await settled(client, f"t{number}")
+        assert time.perf_counter() - began < POLL / 2
+        await eventually(partial(both_listen_again, client, before))
+
+
+async def test_a_wake_up_that_comes_while_nobody_waits_is_kept_for_who_waits_next() -> None:
+    wake = WakeUp()
+    wake.set()
+    wake.clear()  # as Procrastinate's worker does it after it has looked for jobs
+    await asyncio.wait_for(wake.wait(), TIMEOUT)
+    assert not wake.is_set()
