@@ -52,6 +52,8 @@ _encode = json.JSONEncoder(
 def check(value: object, *, where: str) -> None:
     """Pass if `value` is JSON that can be kept; `where` names it in the error.
 
+    If that is a JSON pointer, such as ``/values``, the errors point from the same root.
+
     Accepted are exactly None, bool, int, float, str, list and dict with str keys: no subclasses,
     no tuples, so that what is stored is what was given. Refused is also what PostgreSQL's `jsonb`
     or LangGraph's serializer cannot hold: NaN and infinities, integers beyond 64 bits, NUL
@@ -207,6 +209,11 @@ def _explain(value: object, where: str) -> None:
             pending.extend((item[n], (*path, n)) for n in reversed(range(len(item))))
 
 
+def _within(where: str) -> str:
+    """What a pointer begins with: the name of the value, if that is a pointer itself."""
+    return where if where.startswith("/") else ""
+
+
 def _problem(item: object) -> str | None:
     kind = type(item)
     if item is None or kind in (bool, list, dict):
@@ -227,7 +234,7 @@ def _refuse(where: str, path: tuple[str | int, ...], problem: str) -> NoReturn:
     at = _UNSTORABLE.sub("\ufffd", pointer(*steps))
     raise InvalidJSON(
         f"{where}: {f'the value at {at}' if at else 'the value'} {problem}.",
-        [FieldError(_UNSTORABLE.sub("\ufffd", pointer(*path)), problem)],
+        [FieldError(_within(where) + _UNSTORABLE.sub("\ufffd", pointer(*path)), problem)],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -14,6 +14,9 @@ from signoff.db.runs import Ending
 from signoff.domain.errors import RunNotFound, ThreadNotFound
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.service.office import Office
+
+LOOK_AGAIN = 5.0
+"""Seconds after which a thread is looked at without being told of a change: a safety net only."""
 
 
 def new_thread_id() -> str:
@@ -36,7 +39,9 @@ async def until_settled(office: Office, notices: Notices, thread_id: str) -> Thr
                     raise ThreadNotFound(f"There is no thread {thread_id}.")
                 if thread.status is not ThreadStatus.BUSY:
                     return thread
-            await changed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await changed.wait()
             changed.clear()
             if changed.rested is not None:
                 return changed.rested
