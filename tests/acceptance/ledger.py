@@ -52,7 +52,7 @@ class Ledger:
 
     def rows(self, statement: str, *parameters: Any) -> list[dict[str, Any]]:
         """What the database answers."""
-        cursor = self._conn.execute(statement, parameters or None)  # type: ignore[arg-type]
+        cursor = self._conn.execute(statement, parameters or None)
         return cursor.fetchall() if cursor.description else []
 
     def until(self, statement: str, *parameters: Any, within: float = TIMEOUT) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -252,13 +252,20 @@ class Site:
 
 def payments(effects: Path) -> dict[str, Counter[str]]:
     """How often each thread's payment was performed, and how often found to be there already."""
-    journal = effects / "journal"
-    lines = journal.read_text().splitlines() if journal.exists() else []
-    counts: dict[str, Counter[str]] = {}
-    for line in lines:
-        what, _, thread_id, _ = line.split()
-        counts.setdefault(thread_id, Counter())[what] += 1
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for what, _, thread_id, _ in _journal(effects):
+        counts[thread_id][what] += 1
     return counts
+
+
+def payments_by(effects: Path, thread_id: str) -> list[int]:
+    """The processes that have performed a thread's payment, or tried to."""
+    return [int(pid) for _, _, paid, pid in _journal(effects) if paid == thread_id]
+
+
+def _journal(effects: Path) -> list[list[str]]:
+    journal = effects / "journal"
+    return [line.split() for line in journal.read_text().splitlines()] if journal.exists() else []
 
 
 def assert_paid_once(effects: Path, threads: Iterable[str]) -> None:
