@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from signoff.api import schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
-from signoff.db.requests import SORTS
+from signoff.db.request_lists import SORTS
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import FieldError, InvalidInput
 from signoff.render import request_json

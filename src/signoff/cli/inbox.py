@@ -10,7 +10,7 @@ from signoff import render
 from signoff.cli.options import AsJson
 from signoff.cli.output import Column, ago, print_json, print_table, state
 from signoff.cli.session import open_desk, run
-from signoff.db.requests import SORTS
+from signoff.db.request_lists import SORTS
 from signoff.domain.policy import Priority
 from signoff.domain.request import RequestState
 from signoff.graph.saver import utcnow

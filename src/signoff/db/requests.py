@@ -96,7 +96,7 @@ def _request(row: dict[str, Any], votes: Sequence[Vote] = ()) -> Request:
     )
 
 
-_VOTES = """
+VOTES = """
     coalesce((
         SELECT jsonb_agg(jsonb_build_object(
             'by', votes.by, 'action', action, 'values', votes.values, 'note', note, 'at', votes.at)
@@ -105,7 +105,8 @@ _VOTES = """
 """
 
 
-def _with_votes(row: dict[str, Any]) -> Request:
+def with_votes(row: dict[str, Any]) -> Request:
+    """A request from a row of `COLUMNS` and `VOTES`."""
     votes = [Vote(**{**v, "at": datetime.fromisoformat(v["at"])}) for v in row.pop("votes")]
     return _request(row, votes)
 
@@ -115,10 +116,10 @@ async def get(conn: Connection, request_id: str) -> Request | None:
     if not is_id(request_id):
         return None
     cursor = await conn.execute(
-        f"SELECT {COLUMNS}, {_VOTES} FROM requests WHERE id = %s", (request_id,)
+        f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = %s", (request_id,)
     )
     row = await cursor.fetchone()
-    return _with_votes(row) if row else None
+    return with_votes(row) if row else None
 
 
 async def lock(conn: Connection, request_id: str) -> tuple[Locked, Request] | None:
@@ -127,10 +128,10 @@ async def lock(conn: Connection, request_id: str) -> tuple[Locked, Request] | No
         return None
     locked = await threads.lock_of_request(conn, request_id)
     found = await conn.execute(
-        f"SELECT {COLUMNS}, {_VOTES} FROM requests WHERE id = %s", (request_id,)
+        f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = %s", (request_id,)
     )
     thread, row = await threads.locked(locked), await found.fetchone()
-    return (thread, _with_votes(row)) if thread and row else None
+    return (thread, with_votes(row)) if thread and row else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ async def with_known(conn: Connection, request_id: str) -> Found | None:
     """One request, and what else its thread waits for."""
     cursor = await conn.execute(
         f"""
-        SELECT {COLUMNS}, {_VOTES},
+        SELECT {COLUMNS}, {VOTES},
                (SELECT epoch FROM threads WHERE threads.id = thread_id) AS epoch
           FROM requests
          WHERE thread_id = (SELECT thread_id FROM requests WHERE id = %(id)s)
@@ -161,7 +162,7 @@ async def with_known(conn: Connection, request_id: str) -> Found | None:
     )
     rows = await cursor.fetchall()
     epochs = [row.pop("epoch") for row in rows]
-    found = [_with_votes(row) for row in rows]
+    found = [with_votes(row) for row in rows]
     request = next((each for each in found if each.id == request_id), None)
     return Found(request, found, epochs[0]) if request else None
 
@@ -170,14 +171,14 @@ async def known(conn: Connection, thread_id: str) -> list[Request]:
     """What a run of a thread has to know of: all but what is delivered or superseded for good."""
     cursor = await conn.execute(
         f"""
-        SELECT {COLUMNS}, {_VOTES} FROM requests
+        SELECT {COLUMNS}, {VOTES} FROM requests
          WHERE thread_id = %s AND (state IN ('open', 'withdrawn')
             OR delivery IN ('pending', 'failed') OR voided)
          ORDER BY opened_at, id
         """,
         (thread_id,),
     )
-    return [_with_votes(row) async for row in cursor]
+    return [with_votes(row) async for row in cursor]
 
 
 async def waiting(conn: Connection, thread_ids: Sequence[str]) -> dict[str, list[Request]]:
@@ -448,103 +449,3 @@ async def redeliver(conn: Connection, request_id: str, *, void: bool) -> None:
         """,
         ((Delivery.NONE if void else Delivery.PENDING).value, void, request_id),
     )
-
-
-SORTS = {
-    "opened_at": ("opened_at", False),
-    "-opened_at": ("opened_at", True),
-    "closed_at": ("coalesce(closed_at, 'infinity')", False),
-    "-closed_at": ("coalesce(closed_at, '-infinity')", True),
-    "deadline": ("coalesce(deadline, 'infinity')", False),
-    "priority": ("priority", False),
-    "-priority": ("priority", True),
-}
-"""What a list can be sorted by: the expression, and whether it descends. Ties go by id."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Filter:
-    """Which requests a list shows; None leaves a field open."""
-
-    state: Sequence[str] | None = None
-    graph: str | None = None
-    node: str | None = None
-    kind: str | None = None
-    topic: str | None = None
-    thread_id: str | None = None
-    assignee: str | None = None
-    overdue_at: datetime | None = None
-    priority: int | None = None
-    q: str | None = None
-
-    def sql(self) -> tuple[list[str], dict[str, Any]]:
-        """The conditions and their parameters."""
-        params = {
-            "state": None if self.state is None else list(self.state),
-            "graph": self.graph,
-            "node": self.node,
-            "kind": self.kind,
-            "topic": self.topic,
-            "thread_id": self.thread_id,
-            "assignee": self.assignee,
-            "overdue_at": self.overdue_at,
-            "priority": self.priority,
-            "q": None if self.q is None else f"%{_escape(self.q)}%",
-        }
-        clauses = {
-            "state": "state = ANY(%(state)s)",
-            "assignee": "claimed_by = %(assignee)s",
-            "overdue_at": "state = 'open' AND deadline < %(overdue_at)s",
-            "q": "(title ILIKE %(q)s OR thread_id ILIKE %(q)s)",
-        }
-        wheres = [
-            clauses.get(name, f"{name} = %({name})s")
-            for name, value in params.items()
-            if value is not None
-        ]
-        return wheres, {name: value for name, value in params.items() if value is not None}
-
-
-def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
-async def page(
-    conn: Connection,
-    filter_: Filter,
-    *,
-    sort: str,
-    limit: int,
-    after: tuple[str, str] | None,
-) -> tuple[list[Request], tuple[str, str] | None]:
-    """One page of a list, and where the next one begins (None at the end)."""
-    expression, descending = SORTS[sort]
-    wheres, params = filter_.sql()
-    kind = "smallint" if "priority" in expression else "timestamptz"
-    if after is not None:
-        wheres.append(
-            f"({expression}, id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s::uuid)"
-        )
-        params |= {"key": after[0], "after": after[1]}
-    direction = "DESC" if descending else "ASC"
-    where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
-    cursor = await conn.execute(
-        f"""
-        SELECT {COLUMNS}, {_VOTES}, ({expression})::text AS sort_key FROM requests {where}
-         ORDER BY {expression} {direction}, id {direction} LIMIT %(limit)s
-        """,
-        {**params, "limit": limit + 1},
-    )
-    rows = await cursor.fetchall()
-    keys = [(row.pop("sort_key"), str(row["id"])) for row in rows]
-    found = [_with_votes(row) for row in rows[:limit]]
-    return found, keys[limit - 1] if len(rows) > limit else None
-
-
-async def count(conn: Connection, filter_: Filter) -> int:
-    """How many requests a filter lets through."""
-    wheres, params = filter_.sql()
-    where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
-    cursor = await conn.execute(f"SELECT count(*) AS total FROM requests {where}", params)
-    row = await cursor.fetchone()
-    return row["total"] if row else 0

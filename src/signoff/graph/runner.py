@@ -406,7 +406,6 @@ class _Execution:
         ):
             return False
         await self._assignment.stream.flush()
-        await self._assignment.stream.flush()
         state = await self.graph.aget_state({"configurable": {"thread_id": self._run.thread_id}})
         return bool(state.next)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from signoff.db import audit, requests, runs, threads
-from signoff.db.requests import SORTS, Filter
+from signoff.db import audit, request_lists, requests, runs, threads
+from signoff.db.request_lists import SORTS, Filter
 from signoff.domain.errors import (
     FieldError,
     InvalidInput,
@@ -99,12 +99,12 @@ async def list_requests(
         q=q,
     )
     async with office.database.connection() as conn:
-        items, following = await requests.page(
+        items, following = await request_lists.page(
             conn, filter_, sort=sort, limit=limit, after=_decode(cursor, sort)
         )
         total = len(items)
         if cursor is not None or following is not None:
-            total = await requests.count(conn, filter_)
+            total = await request_lists.count(conn, filter_)
     return RequestPage(items, _encode(following, sort), total)
 
 
