@@ -78,6 +78,11 @@ def test_folders_are_those_of_the_project_wherever_it_is_read_from(
     assert load(inner).data_dir == Path("/elsewhere")
 
 
+def test_policies_calendars_and_users_are_no_settings(project: Path):
+    toml(project, 'port = 1\n[policy]\nquorum = 2\n[[policy]]\n[[calendar]]\n[[user]]\n')
+    assert load(project).port == 1
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -24,6 +24,9 @@ from signoff.domain.duration import parse
 from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
+TABLES = ("calendar", "policy", "user")
+"""Tables of `signoff.toml` that are no settings: `signoff.policies` reads them."""
+
 PREFIX = "SIGNOFF_"
 """What the names of Signoff's environment variables begin with."""
 
@@ -121,7 +124,8 @@ def load(project: Path, *, file: Path | None = None) -> Settings:
     """
     if file is not None and not file.exists():
         raise ConfigError(f"there is no file {file}")
-    toml = SignoffToml.read(file or project / CONFIG_FILE, known=Settings.model_fields.keys())
+    known = {*Settings.model_fields, *TABLES}
+    toml = SignoffToml.read(file or project / CONFIG_FILE, known=known)
     langgraph = LangGraphJson.read(project / LANGGRAPH_FILE)
     given = {"dependencies": langgraph.dependencies, **toml.content}
     if isinstance(graphs := given.get("graphs", {}), dict):

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from dotenv import dotenv_values
 
+from signoff import toml_file
 from signoff.domain.errors import ConfigError
 
 CONFIG_FILE = "signoff.toml"
@@ -44,9 +45,9 @@ class SignoffToml:
         if text is None:
             return cls(path)
         try:
-            content = tomllib.loads(text)
+            content = toml_file.parse(text).content
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{shown(path)}{_place_and_message(str(error))}") from error
+            raise ConfigError(shown(path) + toml_file.place_and_message(error)) from error
         toml = cls(path, text, content)
         if unknown := [name for name in content if name not in known]:
             raise ConfigError("; ".join(toml._unknown(name, known) for name in unknown))
@@ -75,12 +76,6 @@ class SignoffToml:
 
 _HEADER = re.compile(r"\s*\[+\s*([^\]]+?)\s*\]+")
 _KEY = re.compile(r"""\s*["']?([^"'=\s]+)["']?\s*=""")
-
-
-def _place_and_message(message: str) -> str:
-    if found := re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message):
-        return f":{found[2]}: {found[1]} (column {found[3]})"
-    return f": {message}"
 
 
 @dataclass(frozen=True, slots=True)

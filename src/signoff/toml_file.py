@@ -52,6 +52,13 @@ def parse(text: str) -> Document:
     return Document(content, _Scanner(text).lines())
 
 
+def place_and_message(error: tomllib.TOMLDecodeError) -> str:
+    """What is no TOML, to stand right after the name of the file."""
+    if found := re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", str(error)):
+        return f":{found[2]}: {found[1]} (column {found[3]})"
+    return f": {error}"
+
+
 _DEFAULTS = re.compile(r"^([ \t]*)\[([ \t]*policy[ \t]*)\](?=[ \t]*(?:#.*)?$)", re.MULTILINE)
 _LISTED = re.compile(r"^[ \t]*\[\[[ \t]*policy[ \t]*\]\]", re.MULTILINE)
 

@@ -1,0 +1,375 @@
+"""The policies of a `signoff.toml`, and what they make of a request.
+
+    [policy]                       # defaults, for every request
+    within = "3d"
+
+    [[policy]]                     # for requests that meet all conditions of the table
+    graph = "contracts"            # conditions: graph, node, kind, topic
+    to = "group:legal"
+
+A request's policy is merged field by field from the call to `ask()`, the tables that match it, the
+most specific first, and the defaults: the first that sets a field wins. The more conditions a table
+has the more specific it is; of tables with equally many, the one that comes first in the file is.
+
+Calendars and users stand in the same file, since policies name them. Whatever is wrong is refused
+when the file is loaded, with its line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from signoff import calendars as calendar_tables
+from signoff import fallbacks, toml_file
+from signoff import users as user_tables
+from signoff.domain.calendar import Calendar
+from signoff.domain.errors import FieldError, InvalidPolicy
+from signoff.domain.jsontext import pointer
+from signoff.domain.policy import CALL, FIELDS, GROUP, Policy, is_group, merge
+from signoff.domain.timetable import Moment, moments
+from signoff.domain.user import User
+from signoff.project import shown
+from signoff.toml_file import Document
+
+CONDITIONS = ("graph", "node", "kind", "topic")
+"""What a table can ask of a request, apart from setting its policy."""
+
+DEFAULT = "default"
+"""The source of a field that nothing sets."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """One table: the conditions that a request has to meet, and what it sets for those that do."""
+
+    conditions: Mapping[str, str]
+    policy: Policy
+    path: toml_file.Path = ()
+
+    def matches(self, place: Mapping[str, str | None]) -> bool:
+        """Whether a request at this place meets all conditions."""
+        return all(place[name] == wanted for name, wanted in self.conditions.items())
+
+    def holds_wherever(self, other: Rule) -> bool:
+        """Whether this rule matches whatever the other one does."""
+        return self.conditions.items() <= other.conditions.items()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explained:
+    """A field of a request's policy: its value as JSON, where that comes from, and what did not
+    apply."""
+
+    field: str
+    value: Any
+    source: str
+    remark: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicyBook:
+    """All policies of a desk; of one without a file, none. `rules` are in order of precedence."""
+
+    rules: tuple[Rule, ...] = ()
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    users: tuple[User, ...] = ()
+
+    def policy_for(
+        self,
+        call: Policy | Mapping[str, Any],
+        *,
+        graph: str,
+        node: str,
+        kind: str,
+        topic: str | None,
+        actions: Sequence[Mapping[str, Any]],
+    ) -> Policy:
+        """The policy of a request, each field with its source.
+
+        `call` is what `ask()` was given, `actions` are those of the question. A fallback of the
+        file that the question does not offer, or whose values do not fit, is passed over.
+        """
+        place = {"graph": graph, "node": node, "kind": kind, "topic": topic}
+        return merge(layer for layer, _ in self._layers(call, place, actions))
+
+    def explain(
+        self,
+        call: Policy | Mapping[str, Any],
+        *,
+        graph: str,
+        node: str,
+        kind: str,
+        topic: str | None,
+        actions: Sequence[Mapping[str, Any]],
+    ) -> tuple[Explained, ...]:
+        """Every field of the policy that `policy_for` gives, and where it comes from."""
+        place = {"graph": graph, "node": node, "kind": kind, "topic": topic}
+        layers = list(self._layers(call, place, actions))
+        policy = merge(layer for layer, _ in layers)
+        remark = "; ".join(remark for _, remark in layers if remark)
+        values = replace(policy, sources=dict.fromkeys(FIELDS, DEFAULT)).to_json()
+        return tuple(
+            Explained(
+                field=name,
+                value=values[name],
+                source=policy.sources.get(name, DEFAULT),
+                remark=remark or None if name == "otherwise" else None,
+            )
+            for name in FIELDS
+        )
+
+    def timetable(self, policy: Policy, opened_at: datetime) -> tuple[Moment, ...]:
+        """What is planned for a request with this policy, in the time of its calendar.
+
+        Raises:
+            InvalidPolicy: It names a calendar that there is not, or one with too little time.
+        """
+        if policy.calendar is None:
+            return moments(policy, opened_at)
+        if policy.calendar not in self.calendars:
+            raise InvalidPolicy(f"there is no calendar {policy.calendar!r}")
+        return moments(policy, opened_at, self.calendars[policy.calendar])
+
+    def _layers(
+        self,
+        call: Policy | Mapping[str, Any],
+        place: Mapping[str, str | None],
+        actions: Sequence[Mapping[str, Any]],
+    ) -> Iterator[tuple[Policy, str | None]]:
+        """The policies that apply, in order of precedence, with what does not apply of each."""
+        yield call if isinstance(call, Policy) else Policy.read(call, source=CALL), None
+        for rule in self.rules:
+            if not rule.matches(place):
+                continue
+            policy, remark = rule.policy, None
+            if policy.otherwise is not None:
+                kind = place["kind"] or ""
+                if errors := fallbacks.check(policy.otherwise, kind=kind, actions=actions):
+                    source = policy.sources["otherwise"]
+                    remark = f"{source} does not fit: {_said(errors)}"
+                    policy = policy.without("otherwise")
+            yield policy, remark
+
+
+def load(
+    text: str,
+    *,
+    path: Path,
+    users: Iterable[User] | None = None,
+    channels: Collection[str] | None = None,
+) -> PolicyBook:
+    """The policies of a file with this `text`; `path` names it in errors and sources.
+
+    With `users` (all that the desk knows, beside those of the file) and `channels`, nobody and
+    nothing else may be named in it.
+
+    Raises:
+        InvalidPolicy: Something in it cannot be; it says all that, each with its line.
+    """
+    try:
+        document = toml_file.parse(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidPolicy(shown(path) + toml_file.place_and_message(error)) from error
+    return _Loader(document, shown(path)).book(users, channels)
+
+
+T = TypeVar("T")
+
+
+class _Loader:
+    """Reads one document, and gathers what is wrong with it."""
+
+    def __init__(self, document: Document, file: str) -> None:
+        self._document = document
+        self._file = file
+        self._problems: dict[tuple[toml_file.Path, str], toml_file.Path] = {}
+
+    def book(self, known: Iterable[User] | None, channels: Collection[str] | None) -> PolicyBook:
+        """The book, if nothing is wrong."""
+        users, places = self._named("user", user_tables.read)
+        calendars, _ = self._named("calendar", calendar_tables.read)
+        rules = self._rules()
+        for rule in rules:
+            self._check_fallback(rule)
+            self._check_together(rule, [each for each in rules if each.holds_wherever(rule)])
+            if rule.policy.calendar is not None and rule.policy.calendar not in calendars:
+                self._note(rule, "/calendar", _unknown("calendar", rule.policy.calendar, calendars))
+            if channels is not None:
+                self._check_channels(rule, channels)
+        if known is not None:
+            everybody = [*known, *users.values()]
+            self._check_people(rules, everybody)
+            self._check_substitutes(users.values(), places, everybody)
+        if self._problems:
+            raise self._refusal()
+        return PolicyBook(rules=tuple(rules), calendars=calendars, users=tuple(users.values()))
+
+    # --- tables ------------------------------------------------------------------------------
+
+    def _tables(self, name: str) -> Iterator[tuple[toml_file.Path, dict[str, Any]]]:
+        """The tables of this name, and where they stand; `[policy]` may be a single one."""
+        given = self._document.content.get(name, [])
+        if isinstance(given, dict) and name == "policy":
+            yield (name,), given
+        elif isinstance(given, list) and all(isinstance(each, dict) for each in given):
+            yield from (((name, n), each) for n, each in enumerate(given))
+        else:
+            self._problem((name,), "", f"must be a list of tables: [[{name}]]")
+
+    def _named(
+        self, name: str, read: Callable[[dict[str, Any]], T]
+    ) -> tuple[dict[str, T], dict[str, toml_file.Path]]:
+        """What these tables make, and where they stand, by the names that they give."""
+        found: dict[str, T] = {}
+        places: dict[str, toml_file.Path] = {}
+        for path, table in self._tables(name):
+            try:
+                made = read(table)
+            except InvalidPolicy as error:
+                self._problems_at(path, error.errors)
+                continue
+            if table["name"] in found:
+                self._problem(path, "/name", f"is {table['name']!r} once more")
+            found[table["name"]], places[table["name"]] = made, path
+        return found, places
+
+    def _rules(self) -> list[Rule]:
+        """The rules in order of precedence; a table of defaults comes last."""
+        rules: list[Rule] = []
+        number = 0
+        for path, table in self._tables("policy"):
+            conditions = {name: table[name] for name in CONDITIONS if name in table}
+            number += bool(conditions)
+            label = f"[[policy]] {table.get('name', number)}" if conditions else "[policy]"
+            if not conditions and any(not rule.conditions for rule in rules):
+                self._problem(path, "", "has no conditions, as another one: defaults stand once")
+            fields = {k: v for k, v in table.items() if k not in (*CONDITIONS, "name")}
+            try:
+                policy = Policy.read(fields, source=self._file)
+            except InvalidPolicy as error:
+                self._problems_at(path, error.errors)
+                policy = Policy()
+            sources = {each: f"{self._place((*path, each))} {label}" for each in policy.sources}
+            if self._check_conditions(path, table):
+                policy = replace(policy, sources=sources)
+                rules.append(Rule(conditions=conditions, policy=policy, path=path))
+        return sorted(rules, key=lambda rule: -len(rule.conditions))
+
+    # --- checks ------------------------------------------------------------------------------
+
+    def _check_conditions(self, path: toml_file.Path, table: Mapping[str, Any]) -> bool:
+        before = len(self._problems)
+        for name in (*CONDITIONS, "name"):
+            value = table.get(name, "x")
+            if not isinstance(value, str) or not value.strip():
+                self._problem(path, f"/{name}", "must be a text that is not empty")
+        kind = table.get("kind", "ask")
+        if isinstance(kind, str) and kind.strip() and kind not in fallbacks.KINDS:
+            self._problem(path, "/kind", _unknown("kind", kind, fallbacks.KINDS, listed=True))
+        return len(self._problems) == before
+
+    def _check_fallback(self, rule: Rule) -> None:
+        kind, fallback = rule.conditions.get("kind"), rule.policy.otherwise
+        if fallback is None:
+            return
+        if kind is None:
+            errors, suffix = fallbacks.check_any(fallback), ""
+        else:
+            errors, suffix = fallbacks.check_kind(fallback, kind), f" (requests of kind {kind})"
+        for error in errors:
+            self._note(rule, f"/otherwise{error.pointer}", error.message + suffix)
+
+    def _check_together(self, rule: Rule, layers: Sequence[Rule]) -> None:
+        """What the policy of a request that matches this rule, and all it includes, cannot keep."""
+        merged = merge(layer.policy for layer in layers)
+        for error in merged.problems():
+            name = error.pointer.split("/")[1]
+            other = "to" if name == "quorum" else "within"
+            owner, second = (
+                next(layer for layer in layers if each in layer.policy.sources)
+                for each in (name, other)
+            )
+            also = "" if owner is second else f": {other} is from {merged.sources[other]}"
+            self._note(owner, error.pointer, error.message + also)
+
+    def _check_channels(self, rule: Rule, channels: Collection[str]) -> None:
+        notified = [("/notify", rule.policy.notify)]
+        for n, step in enumerate(rule.policy.escalate):
+            notified.append((f"/escalate/{n}/notify", step.notify))
+        for at, names in notified:
+            for name in names:
+                if name not in channels:
+                    self._note(rule, at, _unknown("channel", name, channels))
+
+    def _check_people(self, rules: Sequence[Rule], known: Sequence[User]) -> None:
+        names = {user.name for user in known}
+        groups = {group for user in known for group in user.groups}
+        for rule in rules:
+            named = [("/to", rule.policy.to)]
+            for n, step in enumerate(rule.policy.escalate):
+                named.append((f"/escalate/{n}/to", step.to))
+            for at, people in named:
+                for each in people:
+                    name = each.removeprefix(GROUP)
+                    what, there = ("group", groups) if is_group(each) else ("user", names)
+                    if name not in there:
+                        self._note(rule, at, _unknown(what, name, there))
+
+    def _check_substitutes(
+        self, users: Iterable[User], places: Mapping[str, toml_file.Path], known: Sequence[User]
+    ) -> None:
+        names = {user.name for user in known}
+        for user in users:
+            for n, absence in enumerate(user.absences):
+                if absence.substitute not in names:
+                    message = _unknown("user", absence.substitute, names)
+                    self._problem(places[user.name], f"/away/{n}/substitute", message)
+
+    # --- problems ----------------------------------------------------------------------------
+
+    def _note(self, rule: Rule, at: str, message: str) -> None:
+        self._problem(rule.path, at, message)
+
+    def _problems_at(self, path: toml_file.Path, errors: Iterable[FieldError]) -> None:
+        for error in errors:
+            self._problem(path, error.pointer, error.message)
+
+    def _problem(self, table: toml_file.Path, at: str, message: str) -> None:
+        """Note once that something is wrong; `at` is a pointer within the table."""
+        self._problems[(*table, *_steps(at)), message] = table
+
+    def _place(self, path: toml_file.Path) -> str:
+        return f"{self._file}:{self._document.line(path)}"
+
+    def _refusal(self) -> InvalidPolicy:
+        """All problems in the order of their lines, each named from its table."""
+        found = sorted(self._problems.items(), key=lambda each: self._document.line(each[0][0]))
+        said = []
+        for (path, message), table in found:
+            name = ".".join(map(str, path[len(table) :])) or ".".join(map(str, path[:1]))
+            said.append(f"{self._place(path)}: {name} {message}")
+        errors = [FieldError(pointer(*path), message) for (path, message), _ in found]
+        return InvalidPolicy("; ".join(said), errors)
+
+
+def _steps(at: str) -> list[str | int]:
+    """The steps of a JSON pointer. Numbers are taken as positions: hardly a key here is one."""
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in at.split("/")[1:]]
+    return [int(step) if step.isdecimal() else step for step in steps]
+
+
+def _said(errors: Iterable[FieldError]) -> str:
+    return "; ".join(f"{e.pointer[1:].replace('/', '.')} {e.message}" for e in errors)
+
+
+def _unknown(what: str, name: str, known: Collection[str], *, listed: bool = False) -> str:
+    similar = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {similar[0]}?)" if similar else ""
+    choices = f"; they are {', '.join(known)}" if listed and not similar else ""
+    return f"names {name!r:.80}, and there is no such {what}{hint}{choices}"

@@ -1,0 +1,130 @@
+"""Users as people write them in `[[user]]` tables of `signoff.toml`.
+
+    [[user]]
+    name = "jane@firm.com"
+    groups = ["legal"]
+    email = "jane@firm.com"
+    timezone = "Europe/Berlin"
+    away = [{ from = 2026-12-21, until = 2027-01-03, substitute = "tom@firm.com" }]
+
+Dates are days in the user's time zone, UTC unless it is given; `until` is the last day away. What
+has an offset, such as 2026-12-21T12:00:00+01:00, is taken as the moment that it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
+
+from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
+from signoff.domain.jsontext import pointer
+from signoff.domain.policy import GROUP
+from signoff.domain.principal import check_principal
+from signoff.domain.user import Absence, User
+
+_AWAY = ("from", "until", "substitute")
+
+
+def read(table: Mapping[str, object]) -> User:
+    """The user of a table.
+
+    Raises:
+        InvalidPolicy: It makes none; an error points at each place of the table that is wrong.
+    """
+    values: dict[str, Any] = {"timezone": UTC}
+    errors = [] if "name" in table else [FieldError("/name", "is missing")]
+    for key, value in table.items():
+        try:
+            values[key] = _READ.get(key, _unknown)(value, pointer(key))
+        except InvalidPolicy as error:
+            errors += error.errors
+    try:
+        absences = _absences(table.get("away", []), "/away", values["timezone"])
+    except InvalidPolicy as error:
+        errors += error.errors
+    if errors:
+        said = "; ".join(f"{e.pointer[1:].replace('/', '.')} {e.message}" for e in errors)
+        raise InvalidPolicy(f"user: {said}", errors)
+    return User(
+        name=values["name"],
+        groups=values.get("groups", ()),
+        email=values.get("email"),
+        absences=absences,
+    )
+
+
+def _refuse(at: str, message: str) -> NoReturn:
+    raise InvalidPolicy(message, [FieldError(at, message)])
+
+
+def _unknown(value: object, at: str) -> NoReturn:
+    _refuse(at, f"is not known here; a user has {', '.join(_READ)}")
+
+
+def _name(value: object, at: str) -> str:
+    try:
+        if isinstance(value, str) and not value.startswith(GROUP):
+            return check_principal(value)
+    except InvalidInput:
+        pass
+    _refuse(at, f"is {value!r:.80}, which is no name")
+
+
+def _groups(value: object, at: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        _refuse(at, 'must be a list of groups, such as ["legal"]')
+    return tuple(dict.fromkeys(_name(group, f"{at}/{n}") for n, group in enumerate(value)))
+
+
+def _email(value: object, at: str) -> str:
+    if not isinstance(value, str) or "@" not in value.strip("@"):
+        _refuse(at, "must be an e-mail address")
+    return value
+
+
+def _timezone(value: object, at: str) -> tzinfo:
+    try:
+        return ZoneInfo(value)  # type: ignore[arg-type]
+    except (TypeError, KeyError, ValueError, OSError):
+        _refuse(at, f"{value!r:.80} is no time zone, such as Europe/Berlin")
+
+
+def _absences(value: object, at: str, timezone: tzinfo) -> tuple[Absence, ...]:
+    listed = value if isinstance(value, list) else [value]
+    return tuple(_absence(each, f"{at}/{n}", timezone) for n, each in enumerate(listed))
+
+
+def _absence(value: object, at: str, timezone: tzinfo) -> Absence:
+    if not isinstance(value, Mapping) or "substitute" not in value:
+        _refuse(at, "must have a substitute, and from, until or both")
+    if unknown := [key for key in value if key not in _AWAY]:
+        _refuse(at, f"has {unknown[0]!r:.80}; it takes {', '.join(_AWAY)}")
+    since, until = (
+        None if key not in value else _moment(value[key], f"{at}/{key}", timezone, days)
+        for key, days in (("from", 0), ("until", 1))
+    )
+    if since is not None and until is not None and until <= since:
+        _refuse(f"{at}/until", "comes before from")
+    return Absence(
+        substitute=_name(value["substitute"], f"{at}/substitute"), since=since, until=until
+    )
+
+
+def _moment(value: object, at: str, timezone: tzinfo, days: int) -> datetime:
+    """A moment in UTC; a date stands for the beginning of the day so many `days` later."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value + timedelta(days), time(), timezone).astimezone(UTC)
+    _refuse(at, "must be a date such as 2026-12-21, or a date and time with its offset")
+
+
+_READ: Mapping[str, Callable[[Any, str], Any]] = {
+    "name": _name,
+    "groups": _groups,
+    "email": _email,
+    "timezone": _timezone,
+    "away": lambda value, _: value,
+}
