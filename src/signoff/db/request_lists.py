@@ -91,7 +91,8 @@ async def page(
     where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
     cursor = await conn.execute(
         f"""
-        SELECT {requests.COLUMNS}, {requests.VOTES}, ({expression})::text AS sort_key FROM requests {where}
+        SELECT {requests.COLUMNS}, {requests.VOTES}, ({expression})::text AS sort_key
+          FROM requests {where}
          ORDER BY {expression} {direction}, id {direction} LIMIT %(limit)s
         """,
         {**params, "limit": limit + 1},
