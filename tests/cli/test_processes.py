@@ -188,6 +188,21 @@ def test_a_worker_that_cannot_wait_hands_its_run_over(slow: Path, database_url: 
             assert done["values"]["worker"] == second.pid
 
 
+def test_a_worker_outlives_its_terminal_only_under_nohup(slow: Path, database_url: str):
+    with worker(project=slow, database_url=database_url).ready() as program:
+        assert program.stop(signal.SIGHUP) == 0
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does
+    try:
+        program = worker(project=slow, database_url=database_url)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with program.ready():
+        program.send(signal.SIGHUP)
+        assert program.stop(signal.SIGINT) == 0
+        assert program.output.count("stopping") == 1
+        assert "SIGINT" in program.output
+
+
 def test_a_second_signal_ends_it_at_once(slow: Path, database_url: str):
     started(slow, database_url, "slow", {"seconds": 600})
     long = {"SIGNOFF_SHUTDOWN_GRACE": "600s"}

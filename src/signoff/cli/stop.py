@@ -10,7 +10,7 @@ import socket
 
 import structlog
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+from signoff.cli.signals import ending
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ class Stop:
     def listen(self) -> None:
         """Take note of signals from now on."""
         loop = asyncio.get_running_loop()
-        for each in SIGNALS:
+        for each in ending():
             loop.add_signal_handler(each, self._on_signal, each)
         if self._supervisor is not None:
             loop.add_reader(self._supervisor, self._on_supervisor_gone)

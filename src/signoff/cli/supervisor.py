@@ -16,6 +16,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from signoff.cli.project_files import ProjectFiles, changes
+from signoff.cli.signals import ending
 
 PROJECT_BROKEN = 3
 """The exit code by which a process says that the project has to change before it can run."""
@@ -39,15 +40,16 @@ class Supervisor:
         self._stopping = threading.Event()
         self._child: _Child | None = None
         self._listener: socket.socket | None = None
+        self._address: list[str] = []
 
     def run(self) -> int:
         """Supervise until told to stop, or until the process cannot even start; the exit code."""
-        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for each in ending():
             signal.signal(each, self._on_signal)
         was_ready = False
         while True:
             files = ProjectFiles.of(self._folder)
-            self._child = child = _Child(self._command, self._listener)
+            self._child = child = _Child([*self._command, *self._address], self._listener)
             event = self._watch(files, child)
             code = child.stop()
             was_ready = was_ready or child.listener is not None
@@ -77,7 +79,7 @@ class Supervisor:
         """Have callers refused while nobody would answer; the next process listens there again."""
         if self._listener is not None:
             host, port = self._listener.getsockname()[:2]
-            self._command = [*self._command, "--host", host, "--port", str(port)]
+            self._address = ["--host", host, "--port", str(port)]
             self._listener.close()
             self._listener = None
 
