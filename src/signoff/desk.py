@@ -19,7 +19,6 @@ from signoff.config import Settings
 from signoff.db import embedded
 from signoff.db.group import GroupCommit
 from signoff.db.jobs import Jobs
-from signoff.db.migrate import check
 from signoff.db.notices import Notices
 from signoff.db.pool import Database
 from signoff.domain.decision import Ballot
@@ -34,7 +33,7 @@ from signoff.project import CONFIG_FILE
 from signoff.service import decide as deciding
 from signoff.service import read, wait
 from signoff.service.cancel import cancel_run
-from signoff.service.migrate import migrate
+from signoff.service.migrate import check, migrate
 from signoff.service.office import Office
 from signoff.service.read import RequestPage
 from signoff.service.retry import retry

@@ -9,7 +9,7 @@ processes may start at once and a failure leaves nothing half done.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from importlib.metadata import version
 from importlib.resources import files
 
@@ -68,8 +68,10 @@ async def migrate(database: Database, checkpoints: Sequence[str]) -> list[str]:
         await conn.close()
 
 
-async def check(database: Database) -> None:
+async def check(database: Database, checkpoints: Sequence[str]) -> None:
     """Return if the schema is the one that this program works with.
+
+    `checkpoints` as for `migrate`.
 
     Raises:
         SchemaMissing: There is none.
@@ -83,10 +85,13 @@ async def check(database: Database) -> None:
         ).fetchone()
         if found is None or found["it"] is None:
             raise SchemaMissing("the database has no Signoff schema yet: run `signoff migrate`")
-        for part, steps in (("signoff", _own_steps()), ("jobs", _job_steps())):
-            there = set(await _applied(conn, part))
-            _refuse_newer(part, there - steps.keys())
-            if missing := steps.keys() - there:
+        for part, steps, there in (
+            ("signoff", _own_steps().keys(), (await _applied(conn, "signoff")).keys()),
+            ("jobs", _job_steps().keys(), (await _applied(conn, "jobs")).keys()),
+            ("checkpoints", _numbers(len(checkpoints)), _numbers(await _checkpoints(conn))),
+        ):
+            _refuse_newer(part, set(there - steps))
+            if missing := steps - there:
                 raise SchemaTooOld(
                     f"the database lacks {part} {', '.join(sorted(missing))}: run `signoff migrate`"
                 )
@@ -188,14 +193,25 @@ async def _apply_checkpoints(conn: Connection, steps: Sequence[str]) -> list[str
     so the plain form does the same.
     """
     await conn.execute(steps[0].encode())
-    row = await (
-        await conn.execute("SELECT coalesce(max(v), -1) AS latest FROM checkpoint_migrations")
-    ).fetchone()
-    latest = row["latest"] if row else -1
+    there = await _checkpoints(conn)
+    _refuse_newer("checkpoints", set(_numbers(there) - _numbers(len(steps))))
     done = []
     for number, text in enumerate(steps):
-        if number > latest:
+        if number >= there:
             await conn.execute(text.replace(" CONCURRENTLY", "").encode())
             await conn.execute("INSERT INTO checkpoint_migrations (v) VALUES (%s)", (number,))
             done.append(f"checkpoints {number}")
     return done
+
+
+async def _checkpoints(conn: Connection) -> int:
+    """How many of LangGraph's migrations there are."""
+    row = await (
+        await conn.execute("SELECT coalesce(max(v), -1) + 1 AS there FROM checkpoint_migrations")
+    ).fetchone()
+    return int(row["there"]) if row else 0
+
+
+def _numbers(count: int) -> Set[str]:
+    """The names of the first `count` migrations that have none but their number."""
+    return {f"{number:02}" for number in range(count)}

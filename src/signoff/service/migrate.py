@@ -1,4 +1,4 @@
-"""Bring the database's schema to this program's version."""
+"""Bring the database's schema to this program's version, and see whether it is."""
 
 from __future__ import annotations
 
@@ -14,3 +14,12 @@ async def migrate(database: Database) -> list[str]:
         SchemaTooNew, SchemaTooOld: The database is not one that this program can bring forward.
     """
     return await schema.migrate(database, CHECKPOINT_MIGRATIONS)
+
+
+async def check(database: Database) -> None:
+    """Return if the schema is the one that this program works with.
+
+    Raises:
+        SchemaMissing, SchemaTooOld, SchemaTooNew: It is not.
+    """
+    await schema.check(database, CHECKPOINT_MIGRATIONS)
