@@ -248,6 +248,7 @@ def test_other_payloads_are_no_envelopes(value):
         ({"otherwise": "approve", "reply": Terms}, "/policy/otherwise/values/days", "is required"),
         ({"quorum": 0}, "/policy/quorum", "must be a number of votes"),
         ({"quorum": True}, "/policy/quorum", "must be a number of votes"),
+        ({"quorum": 2, "to": "jane"}, "/policy/quorum", "only one person can vote"),
         ({"veto": 1}, "/policy/veto", "must be True or False"),
         ({"priority": "asap"}, "/policy/priority", "must be one of low, normal, high, urgent"),
         ({"priority": []}, "/policy/priority", "must be one of low"),

@@ -20,13 +20,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard, get_args
 
 from signoff import schema
-from signoff.domain import duration, jsontext
+from signoff.domain import jsontext
 from signoff.domain.errors import (
     FieldError,
     InvalidInput,
@@ -35,7 +34,7 @@ from signoff.domain.errors import (
     InvalidQuestion,
     TooLarge,
 )
-from signoff.domain.policy import PRIORITIES
+from signoff.domain.policy import CALL, Policy
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -305,115 +304,27 @@ def _moved(error: InvalidInput | TooLarge, at: str) -> list[FieldError]:
 
 
 def _policy(given: dict[str, Any], actions: list[dict[str, Any]]) -> dict[str, Any]:
-    read = {
-        "to": _names,
-        "within": _duration,
-        "remind": _moments,
-        "escalate": _steps,
-        "quorum": _quorum,
-        "veto": _flag,
-        "four_eyes": _flag,
-        "priority": _priority,
-        "notify": _names,
-    }
-    policy: dict[str, Any] = {
-        field: read[field](value, f"/policy/{field}")
-        for field, value in given.items()
-        if field != "otherwise"
-    }
-    if "otherwise" in given:
-        policy["otherwise"] = _otherwise(given["otherwise"], actions)
-    if "within" in policy:
-        _check_order(policy)
-    return policy
-
-
-def _names(value: object, at: str) -> list[str]:
-    listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple | set | frozenset):
-        raise _refuse(at, "must be a name or a list of names")
-    for name in listed:
-        if not isinstance(name, str) or not name.strip():
-            raise _refuse(at, f"has {name!r:.80} in it, which is no name")
-    return list(dict.fromkeys(sorted(listed) if isinstance(listed, set | frozenset) else listed))
-
-
-def _duration(value: object, at: str) -> str:
     try:
-        return duration.isoformat(duration.parse(value))
+        policy = Policy.read(given, source=CALL)
     except InvalidPolicy as error:
-        raise _refuse(at, f"is wrong: {error.message.rstrip('.')}") from None
+        raise _refuse_policy(error.errors) from None
+    errors = policy.problems()
+    if (fallback := policy.otherwise) is not None:
+        values: Any = _exact(fallback.values)
+        fallback = replace(fallback, values=values)
+        policy = replace(policy, otherwise=fallback)
+        errors += [
+            FieldError(f"/otherwise{error.pointer}", error.message)
+            for error in schema.check_answer(
+                actions, fallback.action, fallback.values, fallback.note, timed_out=True
+            )
+        ]
+    if errors:
+        raise _refuse_policy(errors)
+    return {name: value for name, value in policy.to_json().items() if name != "sources"}
 
 
-def _moments(value: object, at: str) -> list[str]:
-    listed = value if isinstance(value, list | tuple) else [value]
-    return [_duration(one, f"{at}/{n}") for n, one in enumerate(listed)]
-
-
-def _steps(value: object, at: str) -> list[dict[str, Any]]:
-    listed = value if isinstance(value, list | tuple) else [value]
-    return [_step(one, f"{at}/{n}") for n, one in enumerate(listed)]
-
-
-def _step(value: object, at: str) -> dict[str, Any]:
-    read = {"after": _duration, "to": _names, "priority": _priority, "notify": _names}
-    if not isinstance(value, Mapping) or "after" not in value or len(value) < 2:
-        raise _refuse(at, "must have after, and what happens then: to, priority, notify")
-    if unknown := [key for key in value if key not in read]:
-        raise _refuse(at, f"has {unknown[0]!r:.80}; it takes {', '.join(read)}")
-    return {key: read[key](part, f"{at}/{key}") for key, part in value.items()}
-
-
-def _quorum(value: object, at: str) -> int:
-    if type(value) is not int or value < 1:
-        raise _refuse(at, "must be a number of votes, 1 or more")
-    return value
-
-
-def _flag(value: object, at: str) -> bool:
-    if not isinstance(value, bool):
-        raise _refuse(at, "must be True or False")
-    return value
-
-
-def _priority(value: object, at: str) -> str:
-    if value not in PRIORITIES:
-        raise _refuse(at, f"must be one of {', '.join(PRIORITIES)}")
-    return str(value)
-
-
-def _otherwise(value: object, actions: list[dict[str, Any]]) -> dict[str, Any]:
-    at = "/policy/otherwise"
-    fallback = {"action": value} if isinstance(value, str) else value
-    if not isinstance(fallback, Mapping) or "action" not in fallback:
-        raise _refuse(at, "must be the name of an action, or have action, values and note")
-    if unknown := [key for key in fallback if key not in ("action", "values", "note")]:
-        raise _refuse(at, f"has {unknown[0]!r:.80}; it takes action, values and note")
-    action, values, note = (fallback.get(key) for key in ("action", "values", "note"))
-    values = _exact({} if values is None else values)
-    if errors := schema.check_answer(actions, action, values, note, timed_out=True):
-        first = errors[0]
-        what = f"otherwise{first.pointer.replace('/', '.')}"
-        raise InvalidQuestion(
-            f"ask(): {what} {first.message}.",
-            [FieldError(at + error.pointer, error.message) for error in errors],
-        )
-    return {"action": action, "values": values, "note": note}
-
-
-def _check_order(policy: dict[str, Any]) -> None:
-    """Reminders and escalations after the deadline would never come."""
-    within = duration.parse(policy["within"])
-    moments: list[tuple[str, timedelta]] = [
-        *(
-            (f"/policy/remind/{n}", duration.parse(m))
-            for n, m in enumerate(policy.get("remind", []))
-        ),
-        *(
-            (f"/policy/escalate/{n}/after", duration.parse(step["after"]))
-            for n, step in enumerate(policy.get("escalate", []))
-        ),
-    ]
-    for at, moment in moments:
-        if moment > within:
-            raise _refuse(at, f"comes after the deadline, which is within {policy['within']}")
+def _refuse_policy(errors: Iterable[FieldError]) -> InvalidQuestion:
+    found = [FieldError(f"/policy{error.pointer}", error.message) for error in errors]
+    what = found[0].pointer.removeprefix("/").replace("/", ".")
+    return InvalidQuestion(f"ask(): {what} {found[0].message}.", found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 from signoff.domain.errors import InvalidPolicy
 
@@ -40,6 +41,11 @@ def parse(value: object) -> timedelta:
             f"{_shown(value)} is no duration: write it with its unit, such as 90m, 24h, 2d or"
             " PT24H, or give a timedelta."
         )
+    return _parse(value)
+
+
+@lru_cache(maxsize=512)  # the same few stand in every request
+def _parse(value: str) -> timedelta:
     text = value.strip()
     if len(text) > _MOST_CHARACTERS:
         raise InvalidPolicy(f"{_shown(value)} is too long for a duration.")
