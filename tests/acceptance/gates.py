@@ -97,6 +97,12 @@ class Gates:
             )
             return self.visits(place, thread_id)[times - 1]
 
+    def more(self, number: int) -> None:
+        """Return once so many more have come, to whatever place; or nobody comes any more."""
+        with self._changed:
+            wanted = len(self.arrivals) + number
+            self._changed.wait_for(lambda: len(self.arrivals) >= wanted, 2)
+
     def visits(self, place: str, thread_id: str) -> list[Arrival]:
         """How often this place was come to on this thread, in order."""
         with self._changed:

@@ -27,19 +27,22 @@ class Ledger:
 
     def __enter__(self) -> Self:
         self._conn = self._connect()
-        self._conn.execute(
-            """
-            CREATE OR REPLACE FUNCTION tell_the_test() RETURNS trigger LANGUAGE plpgsql AS
-                $$ BEGIN PERFORM pg_notify('changed', TG_TABLE_NAME); RETURN NULL; END $$
-            """
-        )
-        for table in WATCHED:
+        with self._conn.transaction():
+            self._conn.execute("SELECT pg_advisory_xact_lock(1)")
             self._conn.execute(
-                f"""
-                CREATE OR REPLACE TRIGGER tell_the_test AFTER INSERT OR UPDATE OR DELETE ON {table}
-                   FOR EACH STATEMENT EXECUTE FUNCTION tell_the_test()
+                """
+                CREATE OR REPLACE FUNCTION tell_the_test() RETURNS trigger LANGUAGE plpgsql AS
+                    $$ BEGIN PERFORM pg_notify('changed', TG_TABLE_NAME); RETURN NULL; END $$
                 """
             )
+            for table in WATCHED:
+                self._conn.execute(
+                    f"""
+                    CREATE OR REPLACE TRIGGER tell_the_test
+                     AFTER INSERT OR UPDATE OR DELETE ON {table}
+                       FOR EACH STATEMENT EXECUTE FUNCTION tell_the_test()
+                    """
+                )
         return self
 
     def __exit__(
@@ -88,7 +91,7 @@ class Ledger:
             self.url,
             autocommit=True,
             row_factory=dict_row,
-            options="-c search_path=signoff -c timezone=UTC",
+            options="-c search_path=signoff -c timezone=UTC -c lock_timeout=5s",
         )
         conn.execute("LISTEN changed")
         return conn

@@ -20,6 +20,7 @@ from signoff.render import request_json
 async def main() -> None:
     """Answer calls until there are no more."""
     async with Signoff() as desk:
+        print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             method, arguments, options = json.loads(line)
             answer = await getattr(desk, method)(*arguments, **options)

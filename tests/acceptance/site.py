@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
+import psycopg
 
 from signoff.db.embedded_server import Server
 from tests import processes
@@ -149,25 +150,25 @@ class Site:
                     "assistant_id": graph,
                     "input": {"amount": 100},
                     "if_not_exists": "create",
+                    "multitask_strategy": "reject",
                 }
                 caller.post(f"/threads/{thread_id}/runs", json=order).raise_for_status()
         return threads
 
     def paused(self, threads: Sequence[str]) -> None:
         """Return once all of these threads wait for a decision."""
-        self._until(threads, "status = 'interrupted'")
+        self._are(threads, "status = 'interrupted'")
 
     def delivered(self, threads: Sequence[str]) -> None:
         """Return once what was decided on these threads has reached their graphs, for good."""
-        with self.explained():
-            self.ledger.until(
-                """
-                SELECT 1 FROM requests
-                 WHERE thread_id = ANY(%s) AND delivery = 'delivered' HAVING count(*) = %s
-                """,
-                list(threads),
-                len(threads),
-            )
+        self.until(
+            """
+            SELECT 1 FROM requests
+             WHERE thread_id = ANY(%s) AND delivery = 'delivered' HAVING count(*) = %s
+            """,
+            list(threads),
+            len(threads),
+        )
 
     def decide(self, threads: Iterable[str], action: str = "approve") -> None:
         """Decide what these threads ask, and return once all of it is accepted."""
@@ -175,39 +176,52 @@ class Site:
             for thread_id in threads:
                 self.decide_one(http, thread_id, action)
 
-    def decide_one(
-        self, http: httpx.Client, thread_id: str, action: str = "approve"
-    ) -> httpx.Response:
-        """Decide what a thread asks; the answer, which says that it was accepted."""
+    def decide_one(self, http: httpx.Client, thread_id: str, action: str = "approve") -> None:
+        """Decide what a thread asks, and return once that is accepted."""
         found = http.get("/requests", params={"thread_id": thread_id, "state": "open"})
         [request] = found.raise_for_status().json()["items"]
+        self.post_decision(http, request["id"], request["digest"], action)
+
+    @staticmethod
+    def post_decision(
+        http: httpx.Client, request_id: str, digest: str, action: str = "approve"
+    ) -> None:
+        """Decide a request; done again, it is decided once."""
         answer = http.post(
-            f"/requests/{request['id']}/decisions",
-            json={"action": action, "digest": request["digest"]},
-            headers={"X-Signoff-Principal": REVIEWER, "Idempotency-Key": f"{thread_id} {action}"},
+            f"/requests/{request_id}/decisions",
+            json={"action": action, "digest": digest},
+            headers={"X-Signoff-Principal": REVIEWER, "Idempotency-Key": request_id},
         )
-        assert answer.status_code == 201, answer.text
-        return answer
+        assert answer.raise_for_status().status_code == 201
+
+    def waiting(self) -> set[str]:
+        """The threads that wait for a decision."""
+        rows = self.ledger.rows("SELECT id FROM threads WHERE status = 'interrupted'")
+        return {row["id"] for row in rows}
 
     def done(self, threads: Sequence[str], *, within: float = TIMEOUT) -> None:
         """Return once nothing is under way on these threads, and see that all is as it should be.
 
         Each has paid: once, by one decision, which is delivered; and nothing is left to do.
         """
-        self._until(threads, "status IN ('idle', 'error')", within=within)
+        self._are(threads, "status IN ('idle', 'error')", within=within)
         with self.explained():
             for thread_id in threads:
                 self._check(thread_id)
             assert_paid_once(self.effects, threads)
 
-    def _until(self, threads: Sequence[str], condition: str, within: float = TIMEOUT) -> None:
+    def until(self, statement: str, *parameters: Any, within: float = TIMEOUT) -> None:
+        """Return once the database answers with any row."""
         with self.explained():
-            self.ledger.until(
-                f"SELECT 1 FROM threads WHERE id = ANY(%s) AND {condition} HAVING count(*) = %s",
-                list(threads),
-                len(threads),
-                within=within,
-            )
+            self.ledger.until(statement, *parameters, within=within)
+
+    def _are(self, threads: Sequence[str], condition: str, within: float = TIMEOUT) -> None:
+        self.until(
+            f"SELECT 1 FROM threads WHERE id = ANY(%s) AND {condition} HAVING count(*) = %s",
+            list(threads),
+            len(threads),
+            within=within,
+        )
 
     def _check(self, thread_id: str) -> None:
         rows = self.ledger.rows
@@ -246,8 +260,9 @@ class Site:
             print(f"--- {program.arguments[0]} {program.pid} {state}\n{program.output}")
         for table in ("workers", "threads", "runs", "requests", "effects", "procrastinate_jobs"):
             print(f"--- {table}")
-            for row in self.ledger.rows(f"SELECT * FROM {table}"):
-                print({key: value for key, value in row.items() if value is not None})
+            with suppress(psycopg.Error):
+                for row in self.ledger.rows(f"SELECT * FROM {table}"):
+                    print({key: value for key, value in row.items() if value is not None})
 
 
 def payments(effects: Path) -> dict[str, Counter[str]]:

@@ -215,6 +215,8 @@ class ByTheLibrary(Way):
             text=True,
             start_new_session=True,
         )
+        assert self.program.stdout is not None
+        assert self.program.stdout.readline() == "ready\n"
 
     def close(self, *, kill: bool) -> None:
         assert self.program.stdin is not None

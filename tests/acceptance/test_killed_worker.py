@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.acceptance.conftest import OpenSite
 from tests.acceptance.site import Site, payments
 
 BOTH = ["payment", "payment_async"]
@@ -119,7 +117,7 @@ def test_what_waits_while_no_worker_lives_is_done_by_the_next_one(site: Site) ->
 
 @pytest.mark.parametrize("what", ["run", "decision"])
 def test_a_job_is_not_lost_with_the_worker_that_has_just_fetched_it(site: Site, what: str) -> None:
-    threads = site.new_threads(4)
+    threads = site.new_threads(2)
     if what == "decision":
         site.begin(threads)
         site.paused(threads)
@@ -127,14 +125,14 @@ def test_a_job_is_not_lost_with_the_worker_that_has_just_fetched_it(site: Site, 
     [worker] = site.running("worker")
     [last] = site.ledger.rows("SELECT coalesce(max(id), 0) AS job FROM procrastinate_jobs")
     with site.ledger.transaction() as conn:
-        # Nobody can take a thread until this ends: to see whether its holder lives, one has to look
-        # into this table.
+        # Nobody can take a thread until this ends, neither at the word nor for its job: to see
+        # whether the thread's holder lives, one has to look into this table.
         conn.execute("LOCK TABLE workers IN ACCESS EXCLUSIVE MODE")
         if what == "decision":
             site.decide(threads)
         else:
             site.begin(threads)
-        site.ledger.until(
+        site.until(
             """
             SELECT 1 FROM procrastinate_jobs
              WHERE status = 'doing' AND args ->> 'thread_id' = ANY(%s) AND id > %s
@@ -176,21 +174,3 @@ def test_a_process_that_is_both_is_killed_right_after_it_accepted(site: Site) ->
             site.decide_one(http, thread_id)
     dev.kill()
     site.done(threads)
-
-
-def test_by_default_a_dead_workers_threads_go_on_within_15_seconds(open_site: OpenSite) -> None:
-    with open_site() as site:
-        site.have(workers=2, servers=1)
-        threads = site.begin(site.new_threads(2))
-        site.paused(threads)
-        site.gates.close("reviewed", threads)
-        site.decide(threads)
-        victim = site.gates.wait("reviewed", threads[0]).pid
-        lost = [each for each in threads if site.gates.wait("reviewed", each).pid == victim]
-        site.with_pid(victim).kill()
-        killed_at = time.time()
-        site.gates.open()
-        for thread_id in lost:
-            again = site.gates.wait("reviewed", thread_id, times=2)
-            assert again.at - killed_at < 15
-        site.done(threads)

@@ -17,6 +17,10 @@ from langgraph.config import get_config
 from langgraph.graph import START, StateGraph
 
 from signoff import ask, once
+from signoff.worker import engine
+
+if "POLL" in os.environ:
+    engine.POLL = float(os.environ["POLL"])  # takes away the safety net that no wake-up needs
 
 
 class State(TypedDict, total=False):
