@@ -207,3 +207,15 @@ async def test_a_decision_over_the_limit_is_not_taken(api: Api) -> None:
         problem(await post(api, path, content), 422, "invalid_json")
     assert (await api.the_request("t"))["votes"] == []
     await api.http.delete("/threads/t")
+
+
+async def test_what_is_missing_or_too_much_is_said_plainly(api: Api) -> None:
+    refused = await api.http.post("/requests/x/decisions", json={"action": 1, "more": 2})
+    assert refused.json()["errors"] == [
+        {"pointer": "/action", "message": "must be a string"},
+        {"pointer": "/more", "message": "is not known here"},
+    ]
+    refused = await api.http.post("/requests/x/decisions", json={})
+    assert refused.json()["errors"] == [{"pointer": "/action", "message": "is required"}]
+    refused = await api.http.post("/requests/x/decisions", json=[])
+    assert refused.json()["errors"] == [{"pointer": "", "message": "must be an object"}]

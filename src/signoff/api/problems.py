@@ -144,7 +144,7 @@ def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
     status = status_of(type(error))
     document: dict[str, Any] = {
         "type": f"urn:signoff:problem:{error.code}",
-        "title": error.code.replace("_", " ").capitalize(),
+        "title": error.code.replace("_", " ").capitalize().replace("json", "JSON"),
         "status": status.value,
         "detail": error.message,
         "code": error.code,
@@ -166,8 +166,24 @@ def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:
     where, *steps = error["loc"]
     if where == "body":
         steps = _steps_within(body, steps, missing=error["type"] == "missing")
-    message = error["msg"].removeprefix("Value error, ")
-    return FieldError(pointer(*steps), message[:1].lower() + message[1:])
+    message = error["msg"].removeprefix("Value error, ").replace("Input should ", "must ", 1)
+    message = _PLAINLY.get(error["type"], message[:1].lower() + message[1:])
+    return FieldError(pointer(*steps), message)
+
+
+_PLAINLY: Mapping[str, str] = {
+    "missing": "is required",
+    "extra_forbidden": "is not known here",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
+    "string_type": "must be a string",
+    "int_type": "must be an integer",
+    "int_parsing": "must be an integer",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
+"""What Pydantic says in the words of Python, in those of the other refusals."""
 
 
 def _steps_within(document: Any, steps: Sequence[str | int], *, missing: bool) -> list[str | int]:
