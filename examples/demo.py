@@ -63,7 +63,8 @@ CONTRACTS = (
 
 def main() -> int:
     """Serve the demo until Ctrl-C; returns the exit code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for each in (signal.SIGTERM, signal.SIGINT):  # a shell has SIGINT ignored behind an `&`
+        signal.signal(each, signal.default_int_handler)
     port = PORT if is_free(PORT) else any_free_port()
     address = f"http://{HOST}:{port}"
     try:

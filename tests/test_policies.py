@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -482,3 +484,30 @@ def test_what_only_meets_at_a_request_is_kept_and_its_late_reminders_are_left_ou
 
 def test_conditions_are_no_fields():
     assert not set(CONDITIONS) & set(FIELDS)
+
+
+@pytest.mark.parametrize("page", ["reference/policies.md", "how-to/deadlines.md"])
+def test_the_examples_of_the_documentation_can_be_loaded(page):
+    text = (Path(__file__).parents[1] / "docs" / page).read_text()
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) >= 2
+    for example in examples:
+        loaded = book(example)
+        assert loaded.rules or loaded.users
+
+
+def test_every_field_is_documented():
+    text = (Path(__file__).parents[1] / "docs" / "reference" / "policies.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)[: len(FIELDS)] == list(FIELDS)
+    assert all(f"`{kind}`" in text for kind in KINDS)
+
+
+def test_a_deadline_of_the_how_to_falls_where_it_says():
+    text = (Path(__file__).parents[1] / "docs" / "how-to" / "deadlines.md").read_text()
+    office = book(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[1])
+    found = office.policy_for({}, **where())
+    new_york = ZoneInfo("America/New_York")
+    for friday, due in [("2026-03-06", "2026-03-10"), ("2026-09-04", "2026-09-09")]:
+        opened_at = datetime.fromisoformat(f"{friday}T16:00").replace(tzinfo=new_york)
+        expire = office.timetable(found, opened_at)[-1]
+        assert expire.at == datetime.fromisoformat(f"{due}T16:00").replace(tzinfo=new_york)
