@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from signoff.api.app import OPEN
 from signoff.api.principals import HEADER
-from signoff.db.requests import SORTS
+from signoff.db.request_lists import SORTS
 from tests.api.conftest import Api
 
 

@@ -64,8 +64,8 @@ async def list_requests(
     """One page of the requests that all filters let through, the newest first unless sorted.
 
     `state` is one state or several; `q` looks for a text in titles and thread ids; `overdue`
-    shows the open ones past their deadline; `assignee` those that are for somebody by name: asked of
-    them or a group of theirs, escalated or delegated to them, or claimed by them.
+    shows the open ones past their deadline; `assignee` those that are for somebody by name: asked
+    of them or a group of theirs, escalated or delegated to them, or claimed by them.
 
     Raises:
         InvalidInput: A filter, the sort, the limit or the cursor is not well formed.
