@@ -470,7 +470,9 @@ def test_tables_that_hold_together_are_judged_together():
     mended = text + "\nremind = '30m'\nto = 'group:legal'"
     assert book(mended)
     # One of these may hold without the other.
-    assert book("[[policy]]\ngraph='x'\nremind='2h'\n[[policy]]\ntopic='y'\nwithin='1h'")
+    either = "[[policy]]\ngraph = 'x'\nremind = '2h'\n[[policy]]\ntopic = 'y'\nwithin = '1h'"
+    assert book(either)
+    assert book("[policy]\nveto = false\n" + either)
 
 
 def test_what_only_meets_at_a_request_is_kept_and_its_late_reminders_are_left_out():

@@ -33,7 +33,8 @@ from signoff import users as user_tables
 from signoff.domain.calendar import Calendar
 from signoff.domain.errors import FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
-from signoff.domain.policy import CALL, FIELDS, GROUP, Policy, is_group, merge
+from signoff.domain.policy import CALL, FIELDS, Policy, is_group, merge
+from signoff.domain.principal import GROUP
 from signoff.domain.timetable import Moment, moments
 from signoff.domain.user import User
 from signoff.project import shown

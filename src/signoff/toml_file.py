@@ -185,4 +185,4 @@ class _Scanner:
         return found[0]
 
     def _line(self) -> int:
-        return bisect(self._ends, self._at - 1) + 1
+        return bisect(self._ends, self._at) + 1

@@ -20,7 +20,6 @@ from zoneinfo import ZoneInfo
 
 from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
 from signoff.domain.jsontext import pointer
-from signoff.domain.policy import GROUP
 from signoff.domain.principal import check_principal
 from signoff.domain.user import Absence, User
 
@@ -65,7 +64,7 @@ def _unknown(value: object, at: str) -> NoReturn:
 
 def _name(value: object, at: str) -> str:
     try:
-        if isinstance(value, str) and not value.startswith(GROUP):
+        if isinstance(value, str):
             return check_principal(value)
     except InvalidInput:
         pass

@@ -132,6 +132,8 @@ def test_a_decision_that_does_not_fit_is_refused_with_the_places(signoff: Cli, b
     assert signoff("decide", request_id, "approve", "--digest", "sha256:0").code == 1
     assert signoff("decide", "no-such-request", "approve").code == 1
     assert signoff("inbox", "--json").json["total"] == 1
+    assert signoff("inbox", "--sort", "zz").err.count("zz") == 1
+    assert "Value error" not in signoff("inbox", "--state", "zz").err
 
 
 def test_who_acts_is_said_or_set_or_the_user(
@@ -149,6 +151,8 @@ def test_who_acts_is_said_or_set_or_the_user(
     assert decided(second) == "set@firm.com"
     assert decided(third, "--by", "said@firm.com") == "said@firm.com"
     assert signoff("start", "payment", "--input", "{}", "--by", "system").code == 1
+    nobody = signoff("decide", begin("t4"), "approve", "--by", "")
+    assert (nobody.code, "a principal has" in nobody.err) == (1, True)
 
 
 def test_starting_needs_only_the_name_of_a_graph(signoff: Cli, project: Path):
@@ -204,6 +208,9 @@ def test_a_failed_delivery_is_shown_and_retried(
     shown = signoff("show", request_id).out
     assert "the bank says no" in shown
     assert f"signoff retry {request_id} --reask" in shown
+    assert "1 thread cannot go on" in signoff("inbox").out
+    assert "not delivered" in signoff("inbox", "--all").out
+    assert "(decided, delivery failed)" in signoff("threads", "t1").out
     assert signoff("retry", request_id, "--json").json["delivery"] == "pending"
     work()
     assert signoff("show", request_id, "--json").json["delivery"] == "failed"

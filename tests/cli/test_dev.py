@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from signoff.cli.address import bind, is_loopback, url_of
+from signoff.cli.address import AddressTaken, bind, is_loopback, listen, url_of
 from signoff.cli.project_files import ProjectFiles, changes
 from signoff.domain.errors import ConfigError
 from tests.cli.conftest import GRAPH
@@ -207,3 +207,17 @@ def test_a_free_port_is_taken_and_named():
             assert url_of(bound).startswith("http://[::1]:")
     with pytest.raises(ConfigError, match="there is no address"):
         bind("no-such-host.invalid", 0)
+
+
+def test_of_two_that_take_a_port_at_once_one_is_told_so():
+    with bind("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(AddressTaken, match=str(port)):
+            _take(port, after=first)
+
+
+def _take(port: int, *, after: socket.socket) -> None:
+    """Bind before the other one listens, which Linux allows, and listen after it."""
+    with bind("127.0.0.1", port) as second:
+        listen(after)
+        listen(second)

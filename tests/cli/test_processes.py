@@ -14,7 +14,7 @@ import pytest
 from tests.processes import Program, all_ready, answer, command, serve, worker
 
 SLOW_GRAPH = """
-import asyncio, os, pathlib
+import asyncio, os
 from typing import TypedDict
 from langgraph.graph import START, StateGraph
 
@@ -23,10 +23,9 @@ class State(TypedDict, total=False):
     worker: int
 
 async def work(state: State) -> State:
-    with open("begun", "a") as file:
-        file.write(f"{os.getpid()}\\n")
+    seconds = 0 if os.path.exists("hurry") else state["seconds"]
     print("the node has begun", flush=True)
-    await asyncio.sleep(state["seconds"])
+    await asyncio.sleep(seconds)
     return {"worker": os.getpid()}
 
 builder = StateGraph(State)
@@ -112,7 +111,7 @@ def test_serve_refuses_to_start_without_consent(project: Path, database_url: str
 def test_neither_starts_on_a_database_of_another_version(
     project: Path, empty_database_url: str, program: str
 ):
-    consent = {"SIGNOFF_INSECURE": "1"}
+    consent = {"SIGNOFF_INSECURE": "1", "SIGNOFF_PORT": "0"}
     refused = command(program, project=project, database_url=empty_database_url, **consent)
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].endswith("run `signoff migrate`")
@@ -174,10 +173,11 @@ def test_a_worker_that_is_told_to_stop_lets_its_run_end(slow: Path, database_url
 
 
 def test_a_worker_that_cannot_wait_hands_its_run_over(slow: Path, database_url: str):
-    thread_id = started(slow, database_url, "slow", {"seconds": 1.5})
+    thread_id = started(slow, database_url, "slow", {"seconds": 600})
     grace = {"SIGNOFF_SHUTDOWN_GRACE": "0.1s"}
     with worker(project=slow, database_url=database_url, **grace) as first:
         first.wait_for("the node has begun")
+        (slow / "hurry").touch()
         with worker(project=slow, database_url=database_url).ready() as second:
             assert first.stop() == 0
             second.wait_for("the node has begun")

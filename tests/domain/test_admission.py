@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from signoff.domain.admission import Delegation, Reviewer, admit, admits
-from signoff.domain.errors import Forbidden
+from signoff.domain.errors import Forbidden, InvalidInput
 from signoff.domain.policy import Policy, Step
+from signoff.domain.principal import check_principal
 from signoff.domain.user import Absence, User, reviewer
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -58,6 +59,9 @@ def test_a_refusal_names_neither_members_nor_delegates_nor_substitutes():
 def test_a_user_named_like_a_group_is_not_the_group():
     refusal(who("legal"))
     refusal(who("x", "jane"))
+    refusal(who("group:legal"))
+    with pytest.raises(InvalidInput, match="is a group"):
+        check_principal("group:legal")
 
 
 # --- four eyes ---------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from langgraph.types import Command, Send, interrupt
 
 from signoff.domain.errors import InvalidInput, RequestClosed, ThreadBusy, TooLarge
 from signoff.domain.thread import ThreadStatus
+from signoff.service import decide as deciding
 from tests.conftest import OpenDesk
 from tests.helpers import (
     TIMEOUT,
@@ -228,3 +229,29 @@ async def test_a_thread_can_be_started_elsewhere_and_go_on_here(open_desk: OpenD
         ("first?", "superseded", "none"),
         ("second?", "decided", "delivered"),
     ]
+
+
+async def test_a_decision_knows_what_was_asked_elsewhere_since_it_was_looked_at(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await open_desk({"g": fork(review, twice)})
+    graph = await elsewhere(open_desk, fork(review, twice))
+    await started(desk)
+    asked = await by_title(desk)
+    record = deciding._record
+
+    async def record_later(*arguments: Any) -> Any:
+        await graph.ainvoke(Command(resume={asked["first?"].interrupt_id: 1}), CONFIG)
+        return await record(*arguments)
+
+    monkeypatch.setattr(deciding, "_record", record_later)
+    await desk.decide(asked["which?"].id, "respond", values={"value": 2}, by="jane")
+    await settled(desk)
+    now = await by_title(desk)
+    assert {title: request.state.value for title, request in now.items()} == {
+        "which?": "decided",
+        "first?": "superseded",
+        "second?": "open",
+    }
+    opened = [e["request_id"] for e in await desk.audit(thread_id="t") if "opened" in e["event"]]
+    assert sorted(opened) == sorted(request.id for request in now.values())

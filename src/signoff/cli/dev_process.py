@@ -11,7 +11,7 @@ import typer
 
 from signoff.api.principals import dev_principal
 from signoff.cli import logs
-from signoff.cli.address import bind, refuse_strangers, url_of
+from signoff.cli.address import AddressTaken, bind, refuse_strangers, url_of
 from signoff.cli.errors import refused
 from signoff.cli.loop import run_loop
 from signoff.cli.process import Process
@@ -71,6 +71,8 @@ def _project_may_be_broken(line: socket | None) -> Iterator[None]:
     """Tell a supervisor from a project that is not in order: it waits until that has changed."""
     try:
         yield
+    except AddressTaken:
+        raise
     except ConfigError as error:
         if line is None:
             raise

@@ -28,14 +28,15 @@ def refused(error: SignoffError, *, as_json: bool) -> int:
     if as_json:
         _print_json(error.code, error.message, [each.as_dict() for each in wrong])
         return FAILED
-    places = "; ".join(f"{each.pointer or '/'} {each.message}" for each in wrong)
+    unsaid = [each for each in wrong if each.message not in error.message]
+    places = "; ".join(f"{each.pointer or '/'} {each.message}" for each in unsaid)
     _print(f"signoff: {error.message}{f' ({places})' if places else ''}")
     return FAILED
 
 
 def misused(error: typer.TyperException, *, as_json: bool) -> int:
     """Say on standard error what is wrong with the command line; the exit code for it."""
-    message = error.format_message()
+    message = error.format_message().replace(": Value error, ", ": ")
     context: Any = getattr(error, "ctx", None)
     command = "signoff" if context is None else context.command_path
     if type(error).__name__ == "NoArgsIsHelpError":  # it has printed the help

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from signoff import render
 from signoff.cli.options import AsJson
@@ -12,8 +13,10 @@ from signoff.cli.output import Column, ago, print_json, print_table, state
 from signoff.cli.session import open_desk, run
 from signoff.db.request_lists import SORTS
 from signoff.domain.policy import Priority
-from signoff.domain.request import RequestState
+from signoff.domain.request import Delivery, Request, RequestState
+from signoff.domain.thread import ThreadStatus
 from signoff.graph.saver import utcnow
+from signoff.service import read
 from signoff.service.read import RequestPage
 
 
@@ -49,7 +52,7 @@ def inbox(
     as_json: AsJson = False,
 ) -> None:
     """List the requests that wait for a decision, the newest first."""
-    page = run(
+    page, stuck = run(
         _inbox(
             state=None if all_states else (in_state or [RequestState.OPEN]),
             graph=graph,
@@ -76,11 +79,17 @@ def inbox(
         )
     else:
         _print(page)
+        if stuck:
+            threads = "1 thread" if stuck == 1 else f"{stuck} threads"
+            print(f"\n{threads} cannot go on: see `signoff threads --status error`.")
 
 
-async def _inbox(**filters: Any) -> RequestPage:
+async def _inbox(**filters: Any) -> tuple[RequestPage, int]:
+    """A page, and how many threads have come to an error."""
     async with open_desk() as desk:
-        return await desk.requests(**filters)
+        page = await desk.requests(**filters)
+        _, stuck = await read.search_threads(desk.office, status=ThreadStatus.ERROR.value, limit=1)
+        return page, stuck
 
 
 def _print(page: RequestPage) -> None:
@@ -101,7 +110,7 @@ def _print(page: RequestPage) -> None:
             (
                 each.id,
                 each.title,
-                state(each.state.value),
+                _state(each),
                 each.graph,
                 each.thread_id,
                 ago(each.opened_at, now),
@@ -111,3 +120,8 @@ def _print(page: RequestPage) -> None:
     )
     if page.next_cursor is not None:
         print(f"\n{len(page.items)} of {page.total}. More: --cursor {page.next_cursor}")
+
+
+def _state(request: Request) -> Text:
+    failed = request.delivery is Delivery.FAILED
+    return Text("not delivered", "red") if failed else state(request.state.value)

@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 
 from signoff.api.principals import PrincipalPolicy, header_principal
+from signoff.cli.address import listen
 from signoff.cli.session import database_address
 from signoff.cli.stop import Stop
 from signoff.config import Settings
@@ -37,6 +38,7 @@ class Process:
         Raises:
             ConfigError: The project or a graph is not in order.
             DatabaseNotReady: The database does not answer, or has not this program's schema.
+            AddressTaken: Somebody else has come to listen there meanwhile.
         """
         stop.listen()
         if not self.settings.graphs:
@@ -75,6 +77,7 @@ class Process:
                 timeout_graceful_shutdown=max(1, round(grace)),
             )
         )
+        listen(listener)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first(serving, server.listens.wait())
         if not serving.done():

@@ -16,6 +16,7 @@ from signoff.db import embedded
 from signoff.db.pool import probe
 from signoff.desk import Signoff
 from signoff.domain.errors import ConfigError, SchemaMissing
+from signoff.domain.principal import check_principal
 from signoff.graph.catalog import elsewhere
 from signoff.project import shown
 
@@ -81,10 +82,12 @@ def principal(settings: Settings, by: str | None) -> str:
     """Who acts: as said, or as set, or else the user of the operating system.
 
     Raises:
+        InvalidInput: Nobody can have the name that was said or set, such as an empty one.
         ConfigError: None of these is known.
     """
-    if named := by or settings.by:
-        return named
+    named = settings.by if by is None else by
+    if named is not None:
+        return check_principal(named)
     try:
         return getpass.getuser()
     except (OSError, KeyError) as error:

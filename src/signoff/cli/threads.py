@@ -22,7 +22,7 @@ from signoff.cli.output import (
     state,
 )
 from signoff.cli.session import open_desk, run
-from signoff.domain.request import Request
+from signoff.domain.request import Request, RequestState
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.graph.saver import utcnow
 from signoff.service import read
@@ -97,7 +97,7 @@ def _print(page: Sequence[Thread], total: int, waits: Waiting, offset: int) -> N
                 each.graph or "",
                 state(each.status.value),
                 ago(each.updated_at, now),
-                each.error or ", ".join(r.title for r in waits.get(each.id, ())),
+                each.error or ", ".join(r.title for r in waits.get(each.id, ()) if is_open(r)),
             )
             for each in page
         ],
@@ -122,7 +122,18 @@ def describe(thread: Thread, waiting: Sequence[Request]) -> None:
         out.print(f"  {plain(thread.error)}", style="red")
     if waiting:
         out.print("\nWaits for", style="bold")
-        print_facts((each.id, each.title) for each in waiting)
+        print_facts((each.id, _standing(each)) for each in waiting)
     if thread.values:
         out.print("\nState", style="bold")
         out.print("\n".join(lines_of(thread.values, "  ")), soft_wrap=True)
+
+
+def is_open(request: Request) -> bool:
+    """Whether somebody has yet to decide it."""
+    return request.state is RequestState.OPEN
+
+
+def _standing(request: Request) -> str:
+    if is_open(request):
+        return request.title
+    return f"{request.title} ({request.state.value}, delivery {request.delivery.value})"

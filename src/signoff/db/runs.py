@@ -157,17 +157,24 @@ async def queued_resume(conn: Connection, thread_id: str) -> Run | None:
 async def begin_next(conn: Connection, lease: Lease, at: datetime) -> tuple[int, Run | None]:
     """Begin the run to execute next: one that a dead worker left, or else the oldest queued.
 
-    Also how often the thread was given work when this was looked for: one statement, so that no
-    work can come in between. Where more runs wait behind this one it is a number that never comes
-    again, so that the thread is not given back after it without another look.
+    Also how often the thread was given work when this was looked for: read by the same snapshot,
+    and not from the row as it was locked, so that no work can come in between. Where more runs
+    wait behind this one it is a number that never comes again, so that the thread is not given
+    back after it without another look.
+
+    The lock makes decisions that count on a queued resume either commit before it begins, so that
+    it knows of them, or find it begun.
 
     Raises:
         LeaseLost: Somebody else holds the thread by now.
     """
     cursor = await conn.execute(
         f"""
-        WITH thread AS (
-            SELECT work FROM threads WHERE id = %(thread_id)s AND epoch = %(epoch)s
+        WITH held AS MATERIALIZED (
+            SELECT id FROM threads WHERE id = %(thread_id)s AND epoch = %(epoch)s
+               FOR NO KEY UPDATE
+        ), thread AS MATERIALIZED (
+            SELECT work FROM threads JOIN held USING (id)
         ), run AS (
             UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = %(at)s
              WHERE status IN ('queued', 'running') AND id = (

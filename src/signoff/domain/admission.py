@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signoff.domain.errors import Forbidden
-from signoff.domain.policy import GROUP, Policy, Step
+from signoff.domain.policy import Policy, Step, is_group
+from signoff.domain.principal import GROUP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,7 +26,8 @@ class Reviewer:
 
     def is_among(self, people: Collection[str]) -> bool:
         """Whether `people`, users and groups, include this principal."""
-        return self.name in people or any(GROUP + group in people for group in self.groups)
+        named = self.name in people and not is_group(self.name)
+        return named or any(GROUP + group in people for group in self.groups)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,15 +14,12 @@ from typing import Any, Literal, NoReturn, Self, TypeGuard, TypeVar, get_args
 
 from signoff.domain import duration
 from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
-from signoff.domain.principal import check_principal
+from signoff.domain.principal import GROUP, check_principal
 
 Priority = Literal["low", "normal", "high", "urgent"]
 
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """From the least to the most pressing; their positions are stored, so that lists sort by them."""
-
-GROUP = "group:"
-"""What the name of a group begins with where people are named."""
 
 CALL = "ask()"
 """The source of what the call itself gave."""

@@ -11,8 +11,8 @@ from typing import Any
 from signoff.domain.admission import Delegation, Reviewer, admit
 from signoff.domain.decision import Ballot, Outcome, Vote
 from signoff.domain.errors import AlreadyClaimed, InvalidInput, RequestClosed, StaleDigest
-from signoff.domain.policy import GROUP, Policy, Priority, Step
-from signoff.domain.principal import SYSTEM, check_principal
+from signoff.domain.policy import Policy, Priority, Step
+from signoff.domain.principal import GROUP, SYSTEM, check_principal
 from signoff.domain.tally import missing, settle
 from signoff.domain.timetable import Moment, MomentKind, due, next_wake
 from signoff.domain.timetable import deadline as deadline_of

@@ -27,9 +27,6 @@ class MomentKind(StrEnum):
     EXPIRE = "expire"
 
 
-_ORDER = {kind: position for position, kind in enumerate(MomentKind)}
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moment:
     """Something that happens to an open request, once.
@@ -88,7 +85,8 @@ def moments(
             yield Moment(kind=MomentKind.EXPIRE, at=after(policy.within))
 
     last = policy.within if policy.otherwise is not None else None
-    return tuple(sorted(planned(), key=lambda moment: (moment.at, _ORDER[moment.kind])))
+    # The sort is stable: what coincides stays in the order of the kinds.
+    return tuple(sorted(planned(), key=lambda moment: moment.at))
 
 
 def deadline(timetable: Iterable[Moment]) -> datetime | None:

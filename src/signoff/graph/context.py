@@ -149,7 +149,8 @@ class RunContext:
             self._waiting.pop(task.id, None)
             self._leave_task(write, task.id)
         for interrupt in interrupts(writes):
-            self._waiting[task.id] = task.checkpoint_ns, task.checkpoint_id
+            if not self._is_withdrawn(interrupt.id):
+                self._waiting[task.id] = task.checkpoint_ns, task.checkpoint_id
             self._note_interrupt(write, interrupt, task.pause(interrupt, position=position))
 
     def take_head(self, checkpoint_id: str | None) -> Head | None:
@@ -214,6 +215,11 @@ class RunContext:
             await self._audit_superseded(conn, ids)
 
         write.then(leave)
+
+    def _is_withdrawn(self, interrupt_id: str) -> bool:
+        """Whether nobody is to answer this question; until somebody starts the thread again."""
+        tracked = self._known.get(interrupt_id)
+        return tracked is not None and tracked.request.state is RequestState.WITHDRAWN
 
     def _note_interrupt(self, write: Write, interrupt: Interrupt[Any], pause: Pause) -> None:
         tracked = self._known.get(interrupt.id)

@@ -30,6 +30,7 @@ def understand(value: Any, response_schema: dict[str, Any] | None, *, node: str)
 
     Raises:
         TooLarge: The value is over 1 MiB as JSON.
+        InvalidPolicy: Its policy is none that this version knows, so `ask()` of another wrote it.
     """
     return _kind_of(value, response_schema).read(value, response_schema, node=node)
 
