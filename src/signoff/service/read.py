@@ -20,7 +20,8 @@ from signoff.domain.errors import (
     ThreadNotFound,
 )
 from signoff.domain.jsontext import check
-from signoff.domain.policy import GROUP, PRIORITIES, rank
+from signoff.domain.policy import PRIORITIES, rank
+from signoff.domain.principal import GROUP
 from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread, ThreadStatus, is_thread_id
