@@ -285,6 +285,13 @@ def test_a_fallback_that_was_passed_over_is_explained():
     )
 
 
+def test_a_policy_can_be_tried_without_a_question():
+    nobody = {"graph": "contracts", "node": "review", "kind": None, "topic": None, "actions": None}
+    assert book(LAYERS).policy_for({}, **nobody).otherwise == Fallback(action="reject")
+    asked = book(LAYERS).policy_for({}, **{**nobody, "kind": "question"})
+    assert asked.otherwise is None
+
+
 # --- calendars and users -----------------------------------------------------------------------
 
 OFFICE = """\

@@ -53,34 +53,36 @@ _MESSAGES = {("tool_approval", "respond"), ("agent_inbox", "respond")}
 """Where the note is the answer, and not said about it."""
 
 
-def check_any(fallback: Fallback) -> list[FieldError]:
-    """What keeps a fallback from answering any request at all; empty if nothing does."""
-    try:
-        jsontext.check(fallback.values, where="values")
-    except InvalidJSON as error:
-        return [FieldError("/values" + each.pointer, each.message) for each in error.errors]
-    return []
-
-
-def check_kind(fallback: Fallback, kind: str) -> list[FieldError]:
-    """What keeps a fallback from answering any request of this kind; empty if nothing does."""
-    actions = KINDS[kind]
-    if actions is None:
-        return check_any(fallback)
-    offered = [{"name": n, "schema": s, "note": "optional"} for n, s in actions.items()]
-    return check(fallback, kind=kind, actions=offered)
-
-
 def check(
-    fallback: Fallback, *, kind: str, actions: Sequence[Mapping[str, Any]]
+    fallback: Fallback, kind: str | None, actions: Sequence[Mapping[str, Any]] | None = None
 ) -> list[FieldError]:
-    """What keeps a fallback from answering a request with these actions; empty if nothing does.
+    """What keeps a fallback from answering a request of this kind; empty if nothing does.
 
-    `actions` are those of a `Question`.
+    `actions` are those of the `Question`. Without them, or without a kind, it is judged as far as
+    can be told: what is found then, holds for every such request.
     """
+    if actions is None:
+        actions = _actions_of(kind)
+    if actions is None:
+        return _check_json(fallback)
     offered = [{"name": a["name"], "reply": a["schema"], "note": a["note"]} for a in actions]
     errors = check_answer(offered, fallback.action, fallback.values, fallback.note, timed_out=True)
     blank = fallback.note is None or not fallback.note.strip()
     if not errors and blank and (kind, fallback.action) in _MESSAGES:
         return [FieldError("/note", "is required: it is the message that the graph gets")]
     return errors
+
+
+def _actions_of(kind: str | None) -> Sequence[Mapping[str, Any]] | None:
+    schemas = KINDS.get(kind or "")
+    if schemas is None:
+        return None
+    return [{"name": n, "schema": s, "note": "optional"} for n, s in schemas.items()]
+
+
+def _check_json(fallback: Fallback) -> list[FieldError]:
+    try:
+        jsontext.check(fallback.values, where="values")
+    except InvalidJSON as error:
+        return [FieldError("/values" + each.pointer, each.message) for each in error.errors]
+    return []

@@ -89,16 +89,17 @@ class PolicyBook:
         self,
         call: Policy | Mapping[str, Any],
         *,
-        graph: str,
-        node: str,
-        kind: str,
+        graph: str | None,
+        node: str | None,
+        kind: str | None,
         topic: str | None,
-        actions: Sequence[Mapping[str, Any]],
+        actions: Sequence[Mapping[str, Any]] | None,
     ) -> Policy:
         """The policy of a request, each field with its source.
 
         `call` is what `ask()` was given, `actions` are those of the question. A fallback of the
-        file that the question does not offer, or whose values do not fit, is passed over.
+        file that the question does not offer, or whose values do not fit, is passed over; if the
+        actions are not known (None), as far as the kind can tell.
         """
         place = {"graph": graph, "node": node, "kind": kind, "topic": topic}
         return merge(layer for layer, _ in self._layers(call, place, actions))
@@ -107,11 +108,11 @@ class PolicyBook:
         self,
         call: Policy | Mapping[str, Any],
         *,
-        graph: str,
-        node: str,
-        kind: str,
+        graph: str | None,
+        node: str | None,
+        kind: str | None,
         topic: str | None,
-        actions: Sequence[Mapping[str, Any]],
+        actions: Sequence[Mapping[str, Any]] | None,
     ) -> tuple[Explained, ...]:
         """Every field of the policy that `policy_for` gives, and where it comes from."""
         place = {"graph": graph, "node": node, "kind": kind, "topic": topic}
@@ -145,20 +146,17 @@ class PolicyBook:
         self,
         call: Policy | Mapping[str, Any],
         place: Mapping[str, str | None],
-        actions: Sequence[Mapping[str, Any]],
+        actions: Sequence[Mapping[str, Any]] | None,
     ) -> Iterator[tuple[Policy, str | None]]:
         """The policies that apply, in order of precedence, with what does not apply of each."""
         yield call if isinstance(call, Policy) else Policy.read(call, source=CALL), None
         for rule in self.rules:
             if not rule.matches(place):
                 continue
-            policy, remark = rule.policy, None
-            if policy.otherwise is not None:
-                kind = place["kind"] or ""
-                if errors := fallbacks.check(policy.otherwise, kind=kind, actions=actions):
-                    source = policy.sources["otherwise"]
-                    remark = f"{source} does not fit: {_said(errors)}"
-                    policy = policy.without("otherwise")
+            policy, remark, fallback = rule.policy, None, rule.policy.otherwise
+            if fallback and (errors := fallbacks.check(fallback, place["kind"], actions)):
+                remark = f"{policy.sources['otherwise']} does not fit: {_said(errors)}"
+                policy = policy.without("otherwise")
             yield policy, remark
 
 
@@ -320,11 +318,8 @@ class _Loader:
         kind, fallback = rule.conditions.get("kind"), rule.policy.otherwise
         if fallback is None:
             return
-        if kind is None:
-            errors, suffix = fallbacks.check_any(fallback), ""
-        else:
-            errors, suffix = fallbacks.check_kind(fallback, kind), f" (requests of kind {kind})"
-        for error in errors:
+        suffix = "" if kind is None else f" (requests of kind {kind})"
+        for error in fallbacks.check(fallback, kind):
             self._note(rule, f"/otherwise{error.pointer}", error.message + suffix)
 
     def _check_together(self, rule: Rule, layers: Sequence[Rule]) -> None:

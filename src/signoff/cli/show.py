@@ -108,6 +108,9 @@ def _print_action(out: Console, action: dict[str, Any]) -> None:
     schema = action["schema"]
     if not schema:
         return
+    if schema == {"type": "object"}:
+        out.print("    any values")
+        return
     fields = schema.get("properties")
     if not isinstance(fields, dict):
         out.print("\n".join(lines_of({"values": schema}, "    ")), soft_wrap=True)

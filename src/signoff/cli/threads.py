@@ -97,7 +97,7 @@ def _print(page: Sequence[Thread], total: int, waits: Waiting, offset: int) -> N
                 each.graph or "",
                 state(each.status.value),
                 ago(each.updated_at, now),
-                each.error or ", ".join(r.title for r in waits.get(each.id, ()) if is_open(r)),
+                _waits_for(each, waits.get(each.id, ())),
             )
             for each in page
         ],
@@ -128,12 +128,19 @@ def describe(thread: Thread, waiting: Sequence[Request]) -> None:
         out.print("\n".join(lines_of(thread.values, "  ")), soft_wrap=True)
 
 
-def is_open(request: Request) -> bool:
+def _waits_for(thread: Thread, waiting: Sequence[Request]) -> str:
+    """The first line of its error, or what people have yet to decide."""
+    if thread.error:
+        return thread.error.split("\n", 1)[0]
+    return ", ".join(each.title for each in waiting if _is_open(each))
+
+
+def _is_open(request: Request) -> bool:
     """Whether somebody has yet to decide it."""
     return request.state is RequestState.OPEN
 
 
 def _standing(request: Request) -> str:
-    if is_open(request):
+    if _is_open(request):
         return request.title
     return f"{request.title} ({request.state.value}, delivery {request.delivery.value})"

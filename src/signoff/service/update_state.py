@@ -58,7 +58,6 @@ async def update_state(
         if thread.graph is None:
             raise Conflict(f"Thread {thread.id} has no graph yet: start a run on it first.")
         served = office.catalog.find(thread.graph)
-        lease = await threads.fence(conn, thread.id)
         try:
             async with asyncio.timeout(TIMEOUT):
                 checkpoint, state = await update.update_state(
@@ -68,6 +67,7 @@ async def update_state(
             raise Conflict(
                 f"The graph took more than {TIMEOUT:.0f} s over the update; nothing was changed."
             ) from error
+        lease = await threads.fence(conn, thread.id)
         await threads.record(conn, lease, values=state, error=None, at=at)
         await threads.rest(conn, thread.id, at=at)
         await audit.append(
