@@ -79,7 +79,7 @@ def test_folders_are_those_of_the_project_wherever_it_is_read_from(
 
 
 def test_policies_calendars_and_users_are_no_settings(project: Path):
-    toml(project, 'port = 1\n[policy]\nquorum = 2\n[[policy]]\n[[calendar]]\n[[user]]\n')
+    toml(project, "port = 1\n[policy]\nquorum = 2\n[[policy]]\n[[calendar]]\n[[user]]\n")
     assert load(project).port == 1
 
 

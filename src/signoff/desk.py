@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,16 +29,19 @@ from signoff.domain.run import Run
 from signoff.domain.thread import Thread
 from signoff.graph import catalog
 from signoff.graph.catalog import Catalog, GraphLike
+from signoff.graph.opening import Book, Opener
 from signoff.graph.saver import SignoffSaver, utcnow
+from signoff.policies import PolicyBook, PolicyFile
 from signoff.project import CONFIG_FILE
+from signoff.service import amend, read, wait
 from signoff.service import decide as deciding
-from signoff.service import read, wait
 from signoff.service.cancel import cancel_run
 from signoff.service.migrate import check, migrate
 from signoff.service.office import Office
 from signoff.service.read import RequestPage
 from signoff.service.retry import retry
 from signoff.service.start_run import Order, start_run
+from signoff.service.users import put_users
 from signoff.worker.engine import Engine
 
 
@@ -79,6 +83,7 @@ class Signoff:
             self.settings = configuration.load(
                 self._project, file=path if path.name != CONFIG_FILE else None
             )
+        self._book: Book = PolicyBook if isinstance(config, Settings) else PolicyFile(Path(config))
         self._database_url = database_url or self.settings.database_url
         self._graphs = graphs
         self._work = work
@@ -106,12 +111,11 @@ class Signoff:
                 group=self._group,
                 notices=self._notices,
                 jobs=jobs,
-                catalog=Catalog(
-                    graphs,
-                    lambda name: SignoffSaver(database, self._group, name, now=self._now),
-                ),
+                catalog=Catalog(graphs, partial(self._saver, database)),
                 now=self._now,
+                book=self._book,
             )
+            await put_users(self._office, self._book().users)
             if self._work:
                 self.engine = Engine(
                     self._office,
@@ -128,6 +132,9 @@ class Signoff:
             await self.engine.stop(self.settings.shutdown_grace.total_seconds())
         await self._stack.aclose()
         self._office = None
+
+    def _saver(self, database: Database, graph: str) -> SignoffSaver:
+        return SignoffSaver(database, self._group, graph, now=self._now, opener=Opener(self._book))
 
     async def _open_database(self, stack: AsyncExitStack) -> Database:
         url = self._database_url
@@ -164,7 +171,7 @@ class Signoff:
 
         Its pauses become requests under the name `graph`.
         """
-        return SignoffSaver(self.office.database, self._group, graph, now=self._now)
+        return self._saver(self.office.database, graph)
 
     async def start(
         self,
@@ -252,6 +259,54 @@ class Signoff:
         return await deciding.decide(
             self.office, str(request_id), ballot, by=by, idempotency_key=idempotency_key
         )
+
+    async def take_back(self, request_id: str, *, by: str) -> Request:
+        """Take one's vote back, while the request is open.
+
+        Raises:
+            RequestNotFound, RequestClosed
+        """
+        return await amend.take_back(self.office, str(request_id), by=by)
+
+    async def claim(self, request_id: str, *, by: str) -> Request:
+        """Show that one works on a request; all others may still decide it.
+
+        Raises:
+            RequestNotFound, RequestClosed, Forbidden, AlreadyClaimed
+        """
+        return await amend.claim(self.office, str(request_id), by=by)
+
+    async def release(self, request_id: str, *, by: str) -> Request:
+        """Give up one's claim.
+
+        Raises:
+            RequestNotFound, RequestClosed, AlreadyClaimed
+        """
+        return await amend.release(self.office, str(request_id), by=by)
+
+    async def delegate(self, request_id: str, to: str, *, by: str) -> Request:
+        """Hand a request on to a user or a ``group:``, who may then decide it with the same right.
+
+        Raises:
+            RequestNotFound, RequestClosed, Forbidden, InvalidInput
+        """
+        return await amend.delegate(self.office, str(request_id), to, by=by)
+
+    async def comment(self, request_id: str, text: str, *, by: str) -> Request:
+        """Say something on a request.
+
+        Raises:
+            RequestNotFound, RequestClosed, InvalidInput
+        """
+        return await amend.comment(self.office, str(request_id), text, by=by)
+
+    async def withdraw(self, request_id: str, *, by: str, note: str | None = None) -> Request:
+        """Take a request back, without an outcome; its thread stays where it is.
+
+        Raises:
+            RequestNotFound, RequestClosed, Forbidden
+        """
+        return await amend.withdraw(self.office, str(request_id), by=by, note=note)
 
     async def cancel(self, thread_id: str, run_id: str, *, by: str) -> Run:
         """Stop a run, and withdraw what it asks.

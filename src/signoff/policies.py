@@ -25,6 +25,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
+
 from signoff import calendars as calendar_tables
 from signoff import fallbacks, toml_file
 from signoff import users as user_tables
@@ -37,6 +39,8 @@ from signoff.domain.timetable import Moment, moments
 from signoff.domain.user import User
 from signoff.project import shown
 from signoff.toml_file import Document
+
+log = structlog.get_logger(__name__)
 
 CONDITIONS = ("graph", "node", "kind", "topic")
 """What a table can ask of a request, apart from setting its policy."""
@@ -176,6 +180,43 @@ def load(
     except tomllib.TOMLDecodeError as error:
         raise InvalidPolicy(shown(path) + toml_file.place_and_message(error)) from error
     return _Loader(document, shown(path)).book(users, channels)
+
+
+class PolicyFile:
+    """The policies of a file as it stands: call it for the book that holds right now.
+
+    A file that has changed is read again; if it is not in order, the policies that held go on to
+    hold, and what is wrong is logged. One that is not there has no policies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._book = PolicyBook()
+        self._stamp, self._book = self._read()
+
+    def __call__(self) -> PolicyBook:
+        """The book that holds for what is opened now."""
+        if self._look() != self._stamp:
+            try:
+                self._stamp, self._book = self._read()
+            except InvalidPolicy as error:
+                self._stamp = self._look()
+                log.error("the changed policies do not hold", problems=error.message)
+        return self._book
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
+
+    def _read(self) -> tuple[tuple[int, int] | None, PolicyBook]:
+        stamp = self._look()
+        if stamp is None:
+            return None, PolicyBook()
+        return stamp, load(self._path.read_text(encoding="utf-8"), path=self._path)
 
 
 T = TypeVar("T")

@@ -15,6 +15,7 @@ from signoff import ask
 
 class Draft(TypedDict, total=False):
     topic: str
+    policy: dict[str, Any]
     text: str
     decision: dict[str, Any]
     finished: int
@@ -38,6 +39,7 @@ def review(state: Draft) -> Draft:
         actions=["approve", "reject"],
         reply=Terms if state["topic"] == "terms" else None,
         topic="drafts",
+        **state.get("policy", {}),
     )
     return {
         "decision": {

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from langgraph.types import interrupt
 
 from signoff.db import decisions
+from signoff.domain.admission import Reviewer
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
     Conflict,
@@ -293,7 +294,8 @@ async def test_a_decision_that_joins_a_resume_that_is_about_to_begin_is_delivere
     await client.decide(first.id, "respond", values={"value": 1}, by="jane")
     await asyncio.wait_for(reached.wait(), TIMEOUT)
     ballot = Ballot(action="respond", values={"value": 2})
-    closing = deciding._close(client.office, second, ballot, "jane", None)
+    after = deciding._voted(client.office, second, ballot, Reviewer(name="jane"))
+    closing = deciding._closing(second, after, None)
     run = deciding._resume(client.office, "t", "g", "jane")
     async with client.office.database.transaction() as conn:
         await decisions.record(conn, [closing], run, worker=None)

@@ -13,7 +13,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from signoff.api import assistants, health, problems, requests, runs, schemas, state, threads
+from signoff.api import (
+    assistants,
+    handling,
+    health,
+    problems,
+    requests,
+    runs,
+    schemas,
+    state,
+    threads,
+)
 from signoff.api.principals import HEADER, PrincipalPolicy, header_principal
 from signoff.api.route import Desk
 from signoff.domain.errors import SignoffError
@@ -52,7 +62,7 @@ def create_app(
     )
     app.state.desk = desk
     app.state.principal = principal
-    for module in (requests, runs, threads, state, assistants, health):
+    for module in (requests, handling, runs, threads, state, assistants, health):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -110,7 +110,7 @@ async def get_request(caller: Caller, request_id: str) -> Answer:
     "/requests/{request_id}/decisions",
     status_code=201,
     response_model=schemas.Request,
-    responses=refusals(409, *WITH_BODY),
+    responses=refusals(403, 409, *WITH_BODY),
 )
 async def decide(
     caller: Caller,

@@ -69,6 +69,9 @@ class Vote(Shape):
     values: JSONObject
     note: str | None
     at: datetime
+    on_behalf_of: str | None = Field(
+        default=None, description="With whose right, where that is not the voter's own."
+    )
 
 
 class Outcome(Vote):
@@ -76,6 +79,14 @@ class Outcome(Vote):
 
     timed_out: bool
     escalated: bool
+
+
+class Comment(Shape):
+    """What somebody said on a request."""
+
+    by: str
+    text: str
+    at: datetime
 
 
 class Request(Shape):
@@ -98,10 +109,16 @@ class Request(Shape):
     priority: Priority
     digest: str = Field(description="Of what is shown; send it along with a decision.")
     votes: list[Vote]
+    missing: int = Field(description="How many more votes would close it at the least.")
     outcome: Outcome | None
     delivery: Delivery
     delivery_error: str | None
     claimed_by: str | None
+    audience: list[str] = Field(description="Whom it is for by name; empty for any reviewer.")
+    involved: list[str] = Field(description="Who started the run, and whom it acts for.")
+    delegations: list[JSONObject] = Field(description="Who has handed it on, and to whom.")
+    comments: list[Comment]
+    overdue: bool = Field(description="Open past its deadline, with nothing to fall back on.")
     revises: str | None = Field(description="The request that this one asks anew.")
     remark: str | None
     opened_at: datetime

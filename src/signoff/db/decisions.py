@@ -33,12 +33,14 @@ class Closing:
         return {
             "id": self.seen.id,
             "digest": self.seen.digest,
+            "version": self.seen.version,
             "state": self.after.state.value,
             "outcome": outcome.to_json(),
             "by": self.vote.by,
             "action": self.vote.action,
             "values": self.vote.values,
             "note": self.vote.note,
+            "on_behalf_of": self.vote.on_behalf_of,
             "key": self.idempotency_key,
             "fingerprint": self.fingerprint,
             "at": self.vote.at.isoformat(),
@@ -76,25 +78,31 @@ async def record(
         """
         WITH given AS MATERIALIZED (
             SELECT * FROM jsonb_to_recordset(%(closings)s) AS row (
-                id uuid, digest text, state text, outcome jsonb, by text, action text,
-                "values" jsonb, note text, key text, fingerprint text, at timestamptz,
-                event text, body text)
+                id uuid, digest text, version int, state text, outcome jsonb, by text,
+                action text, "values" jsonb, note text, on_behalf_of text, key text,
+                fingerprint text, at timestamptz, event text, body text)
         ), thread AS MATERIALIZED (
             SELECT id, ready_at IS NULL AS idle FROM threads
              WHERE id = %(thread_id)s FOR NO KEY UPDATE
         ), closed AS (
             UPDATE requests
                SET state = given.state, outcome = given.outcome, delivery = 'pending',
-                   closed_at = given.at, wake_at = NULL
+                   closed_at = given.at, wake_at = NULL, version = requests.version + 1
               FROM given, thread
              WHERE requests.id = given.id AND requests.thread_id = thread.id
                AND requests.state = 'open' AND requests.digest = given.digest
+               AND requests.version = given.version
             RETURNING requests.id
         ), vote AS (
             INSERT INTO votes
-                (request_id, by, action, values, note, idempotency_key, fingerprint, at)
-            SELECT id, by, action, values, note, key, fingerprint, at
+                (request_id, by, action, values, note, on_behalf_of, idempotency_key,
+                 fingerprint, at)
+            SELECT id, by, action, values, note, on_behalf_of, key, fingerprint, at
               FROM given JOIN closed USING (id)
+            ON CONFLICT (request_id, by) DO UPDATE
+               SET action = EXCLUDED.action, values = EXCLUDED.values, note = EXCLUDED.note,
+                   on_behalf_of = EXCLUDED.on_behalf_of, at = EXCLUDED.at,
+                   idempotency_key = EXCLUDED.idempotency_key, fingerprint = EXCLUDED.fingerprint
         ), entry AS (
             INSERT INTO audit (thread_id, request_id, event, body, at)
             SELECT thread.id, closed.id, event, body, at

@@ -33,7 +33,7 @@ class Filter:
     kind: str | None = None
     topic: str | None = None
     thread_id: str | None = None
-    assignee: str | None = None
+    audience: Sequence[str] | None = None
     overdue_at: datetime | None = None
     priority: int | None = None
     q: str | None = None
@@ -47,14 +47,14 @@ class Filter:
             "kind": self.kind,
             "topic": self.topic,
             "thread_id": self.thread_id,
-            "assignee": self.assignee,
+            "audience": None if self.audience is None else list(self.audience),
             "overdue_at": self.overdue_at,
             "priority": self.priority,
             "q": None if self.q is None else f"%{_escape(self.q)}%",
         }
         clauses = {
             "state": "state = ANY(%(state)s)",
-            "assignee": "claimed_by = %(assignee)s",
+            "audience": "audience && %(audience)s::text[]",
             "overdue_at": "state = 'open' AND deadline < %(overdue_at)s",
             "q": "(title ILIKE %(q)s OR thread_id ILIKE %(q)s)",
         }

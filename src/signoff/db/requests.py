@@ -10,16 +10,18 @@ from typing import Any
 from signoff.db import threads
 from signoff.db.pool import Connection, Json, won
 from signoff.db.threads import Locked
+from signoff.domain.admission import Delegation
 from signoff.domain.decision import Outcome, Vote
 from signoff.domain.policy import Policy, rank
-from signoff.domain.request import Delivery, Pause, Question, Request, RequestState
+from signoff.domain.request import Comment, Delivery, Pause, Question, Request, RequestState
+from signoff.domain.timetable import Moment
 from signoff.ids import is_id
 
 COLUMNS = (
     "id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id, "
     "position, kind, topic, title, payload, response_schema, actions, policy, digest, state, "
     "outcome, delivery, delivery_error, voided, revises, remark, claimed_by, deadline, opened_at, "
-    "closed_at, delivered_at"
+    "closed_at, delivered_at, involved, timetable, delegations, comments, version"
 )
 
 
@@ -44,11 +46,26 @@ def row(request: Request) -> dict[str, Any]:
         "response_schema": question.response_schema,
         "actions": question.actions,
         "policy": question.policy.to_json(),
-        "priority": rank(question.policy.priority),
         "digest": question.digest,
         "revises": request.revises,
         "remark": request.remark,
         "opened_at": request.opened_at,
+        "involved": request.involved,
+        **_changing(request),
+    }
+
+
+def _changing(request: Request) -> dict[str, Any]:
+    """What changes with a request while it is open, as JSON."""
+    return {
+        "priority": rank(request.priority),
+        "claimed_by": request.claimed_by,
+        "audience": request.audience,
+        "timetable": [moment.to_json() for moment in request.timetable],
+        "delegations": [each.to_json() for each in request.delegations],
+        "comments": [each.to_json() for each in request.comments],
+        "deadline": request.deadline,
+        "wake_at": request.wake_at,
     }
 
 
@@ -90,6 +107,11 @@ def _request(row: dict[str, Any], votes: Sequence[Vote] = ()) -> Request:
         revises=_text(row["revises"]),
         remark=row["remark"],
         claimed_by=row["claimed_by"],
+        involved=tuple(row["involved"]),
+        timetable=tuple(Moment.from_json(each) for each in row["timetable"]),
+        delegations=tuple(Delegation.from_json(each) for each in row["delegations"]),
+        comments=tuple(Comment.from_json(each) for each in row["comments"]),
+        version=row["version"],
         deadline=row["deadline"],
         closed_at=row["closed_at"],
         delivered_at=row["delivered_at"],
@@ -99,8 +121,8 @@ def _request(row: dict[str, Any], votes: Sequence[Vote] = ()) -> Request:
 VOTES = """
     coalesce((
         SELECT jsonb_agg(jsonb_build_object(
-            'by', votes.by, 'action', action, 'values', votes.values, 'note', note, 'at', votes.at)
-            ORDER BY votes.at)
+            'by', votes.by, 'action', action, 'values', votes.values, 'note', note, 'at', votes.at,
+            'on_behalf_of', on_behalf_of) ORDER BY votes.at)
           FROM votes WHERE request_id = requests.id), '[]') AS votes
 """
 
@@ -304,6 +326,85 @@ async def deliver_task(
         (at, thread_id, task_id, below),
     )
     return [str(row["id"]) async for row in cursor]
+
+
+async def save(conn: Connection, before: Request, after: Request) -> bool:
+    """Keep what a transition made of an open request; False if it is not as it was `before`.
+
+    Votes are brought to what they are after it.
+    """
+    outcome = None if after.outcome is None else Json(after.outcome.to_json())
+    changing = _changing(after)
+    cursor = await conn.execute(
+        """
+        UPDATE requests
+           SET state = %(state)s, outcome = %(outcome)s, delivery = %(delivery)s,
+               closed_at = %(closed_at)s, policy = %(policy)s, priority = %(priority)s,
+               claimed_by = %(claimed_by)s, audience = %(audience)s, timetable = %(timetable)s,
+               delegations = %(delegations)s, comments = %(comments)s, deadline = %(deadline)s,
+               wake_at = %(wake_at)s, version = version + 1
+         WHERE id = %(id)s AND state = 'open' AND version = %(version)s
+        RETURNING id
+        """,
+        {
+            **changing,
+            "id": after.id,
+            "version": before.version,
+            "state": after.state.value,
+            "outcome": outcome,
+            "delivery": after.delivery.value,
+            "closed_at": after.closed_at,
+            "policy": Json(after.policy.to_json()),
+            "audience": list(after.audience),
+            **{name: Json(changing[name]) for name in ("timetable", "delegations", "comments")},
+        },
+    )
+    if not await won(cursor):
+        return False
+    for vote in before.votes:
+        if vote not in after.votes:
+            await conn.execute(
+                "DELETE FROM votes WHERE request_id = %s AND by = %s", (after.id, vote.by)
+            )
+    return True
+
+
+async def due(conn: Connection, now: datetime, limit: int) -> dict[str, list[str]]:
+    """The requests that are due by now, the most overdue first, by their threads."""
+    cursor = await conn.execute(
+        "SELECT id, thread_id FROM requests WHERE wake_at <= %s ORDER BY wake_at LIMIT %s",
+        (now, limit),
+    )
+    found: dict[str, list[str]] = {}
+    async for row in cursor:
+        found.setdefault(row["thread_id"], []).append(str(row["id"]))
+    return found
+
+
+async def put_off(conn: Connection, ids: Sequence[str], now: datetime, error: str) -> None:
+    """Look at requests again in a while, whose handling raised; the error is kept with them."""
+    await conn.execute(
+        """
+        UPDATE requests SET wake_at = %s::timestamptz + interval '10 minutes', remark = %s
+         WHERE id = ANY(%s::uuid[]) AND state = 'open'
+        """,
+        (now, f"Something that was due could not be done: {error}"[:1000], list(ids)),
+    )
+
+
+async def next_due(conn: Connection) -> datetime | None:
+    """When a request is due next."""
+    cursor = await conn.execute("SELECT min(wake_at) AS at FROM requests WHERE wake_at IS NOT NULL")
+    row = await cursor.fetchone()
+    return row["at"] if row else None
+
+
+async def several(conn: Connection, ids: Sequence[str]) -> list[Request]:
+    """Requests with their votes, in no particular order."""
+    cursor = await conn.execute(
+        f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = ANY(%s::uuid[])", (list(ids),)
+    )
+    return [with_votes(row) async for row in cursor]
 
 
 async def close(

@@ -19,12 +19,19 @@ class Keyed:
 async def insert(
     conn: Connection, request_id: str, vote: Vote, *, idempotency_key: str | None, fingerprint: str
 ) -> None:
-    """Count a vote. `fingerprint` identifies the ballot, to tell a repeat from a changed mind."""
+    """Count a vote, in place of the voter's earlier one.
+
+    `fingerprint` identifies the ballot, to tell a repeat from a changed mind.
+    """
     await conn.execute(
         """
         INSERT INTO votes
-            (request_id, by, action, values, note, idempotency_key, fingerprint, at)
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+            (request_id, by, action, values, note, on_behalf_of, idempotency_key, fingerprint, at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (request_id, by) DO UPDATE
+           SET action = EXCLUDED.action, values = EXCLUDED.values, note = EXCLUDED.note,
+               on_behalf_of = EXCLUDED.on_behalf_of, at = EXCLUDED.at,
+               idempotency_key = EXCLUDED.idempotency_key, fingerprint = EXCLUDED.fingerprint
         """,
         (
             request_id,
@@ -32,6 +39,7 @@ async def insert(
             vote.action,
             Json(vote.values),
             vote.note,
+            vote.on_behalf_of,
             idempotency_key,
             fingerprint,
             vote.at,

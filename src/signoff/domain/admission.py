@@ -43,6 +43,16 @@ class Delegation:
         """The delegation as users see it."""
         return {"by": self.by, "to": self.to, "right": self.right, "at": self.at.isoformat()}
 
+    @classmethod
+    def from_json(cls, data: dict[str, str]) -> Delegation:
+        """The delegation that `to_json` wrote."""
+        return cls(
+            by=data["by"],
+            to=data["to"],
+            right=data["right"],
+            at=datetime.fromisoformat(data["at"]),
+        )
+
 
 def admit(
     reviewer: Reviewer,

@@ -84,6 +84,15 @@ class Comment:
     text: str
     at: datetime
 
+    def to_json(self) -> dict[str, str]:
+        """The comment as users see it."""
+        return {"by": self.by, "text": self.text, "at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, str]) -> Comment:
+        """The comment that `to_json` wrote."""
+        return cls(by=data["by"], text=data["text"], at=datetime.fromisoformat(data["at"]))
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -93,7 +102,7 @@ class Request:
     this one stands for, since its question changed, and `remark` says so in words.
 
     `involved` are whoever started the run and whom it acts for; `timetable` is what is planned for
-    the request and what of it has passed.
+    the request and what of it has passed; `version` counts the changes that were stored.
 
     Every transition returns a new request, or this very one if nothing changed. A closed request
     never changes: transitions raise `RequestClosed`.
@@ -120,6 +129,7 @@ class Request:
     deadline: datetime | None = None
     closed_at: datetime | None = None
     delivered_at: datetime | None = None
+    version: int = 0
 
     @property
     def thread_id(self) -> str:
@@ -199,6 +209,15 @@ class Request:
     def priority(self) -> Priority:
         """How pressing it is: as the policy says, raised by each escalation."""
         return reduce(lambda now, step: step.raised(now), self.reached, self.policy.priority)
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """The users and groups that it is for by name: asked, escalated or delegated to, at work
+        on it. A request for any reviewer is for nobody by name until then."""
+        added = (name for step in self.reached for name in step.to)
+        handed_on = (delegation.to for delegation in self.delegations)
+        claimed = () if self.claimed_by is None else (self.claimed_by,)
+        return tuple(dict.fromkeys((*self.policy.to, *added, *handed_on, *claimed)))
 
     @property
     def overdue(self) -> bool:

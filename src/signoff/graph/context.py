@@ -20,6 +20,7 @@ from signoff.domain.audit import AuditEntry
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Pause, Request, RequestState
 from signoff.graph.guard import VOID, Answers
+from signoff.graph.opening import Opener
 from signoff.graph.pauses import understand
 from signoff.graph.writes import (
     Task,
@@ -31,7 +32,6 @@ from signoff.graph.writes import (
     interrupts,
     schema,
 )
-from signoff.ids import new_id
 
 CHANGED = "The content changed after it was decided, so it is asked anew."
 ANEW = "It is asked anew; what was answered before is not used."
@@ -80,11 +80,17 @@ class RunContext:
         known: Sequence[Request] = (),
         answers: Sequence[Answered] = (),
         wait_for_writes: bool = False,
+        opener: Opener,
+        involved: Sequence[str] = (),
     ) -> None:
         self.stream = stream
         self.lease = stream.lease
         self._group = group
         self._wait_for_writes = wait_for_writes
+        self._opener = opener
+        # Whoever has started what led here, stage by stage, and whom it acts for.
+        asked = [name for request in known for name in request.involved]
+        self._involved = tuple(dict.fromkeys([*asked, *involved]))
         self.graph = graph
         self.run_id = run_id
         self.effects = effects
@@ -222,12 +228,12 @@ class RunContext:
         question = understand(interrupt.value, schema(interrupt), node=pause.node)
         if tracked is None:
             revises, remark = self._passed_over(write, pause.task_id)
-            request = Request(
-                id=new_id(),
-                pause=pause,
-                question=question,
-                opened_at=self.now(),
+            request = self._opener.open(
+                question,
+                pause,
+                at=self.now(),
                 run_id=self.run_id,
+                involved=self._involved,
                 revises=revises,
                 remark=remark,
             )
@@ -241,10 +247,13 @@ class RunContext:
                 title=question.title,
                 digest=question.digest,
                 checkpoint_id=pause.checkpoint_id,
+                policy=request.policy.to_json(),
             )
         elif tracked.request.state is RequestState.OPEN and (
             tracked.request.question.digest != question.digest
         ):
+            # It keeps the policy that it was opened with.
+            question = replace(question, policy=tracked.request.policy)
             tracked.request = replace(tracked.request, question=question, remark=REVISED, votes=())
             write.then(partial(self._revise, tracked.request))
 

@@ -16,11 +16,10 @@ from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ThreadBusy
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import Request
 from signoff.domain.thread import Lease, check_thread_id
+from signoff.graph.opening import Opener
 from signoff.graph.pauses import understand
 from signoff.graph.writes import Task, Writes, answered, finished, interrupts, schema
-from signoff.ids import new_id
 
 
 async def checkpoint(
@@ -47,7 +46,7 @@ async def checkpoint(
 
 
 async def task_writes(
-    conn: Connection, rows: Rows, writes: Writes, task: Task, *, at: datetime
+    conn: Connection, rows: Rows, writes: Writes, task: Task, *, at: datetime, opener: Opener
 ) -> None:
     """Save a task's writes: open what it asks, and settle what it was answered elsewhere.
 
@@ -69,14 +68,11 @@ async def task_writes(
     write = Write(Stream(lease), rows)
     asked = {interrupt.id: interrupt for interrupt in interrupts(writes)}
     for interrupt_id in asked.keys() - await requests.opened_for(conn, task.thread_id, list(asked)):
-        request = Request(
-            id=new_id(),
-            pause=task.pause(asked[interrupt_id], position=position),
-            question=understand(
-                asked[interrupt_id].value, schema(asked[interrupt_id]), node=task.node
-            ),
-            opened_at=at,
+        question = understand(
+            asked[interrupt_id].value, schema(asked[interrupt_id]), node=task.node
         )
+        pause = task.pause(asked[interrupt_id], position=position)
+        request = opener.open(question, pause, at=at)
         write.add("opened", requests.row(request))
         events.append(("request.opened", request.id))
     await execute(conn, [write])

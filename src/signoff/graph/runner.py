@@ -140,6 +140,8 @@ class _Execution:
             now=now,
             known=assignment.known,
             answers=assignment.answers,
+            opener=served.saver.opener,
+            involved=involved(assignment.run),
         )
 
     async def run(self) -> Result:
@@ -411,6 +413,18 @@ class _Execution:
 
 
 _NOTHING = object()
+
+ON_BEHALF_OF = "on_behalf_of"
+"""In a run's metadata: the user, or users, that the run acts for."""
+
+
+def involved(run: Run) -> list[str]:
+    """Whoever started a run, and whom it acts for; who decided is not involved in what follows."""
+    goes_on = run.kind is RunKind.RESUME or REASK in run.options
+    starters = [] if goes_on else [run.by]
+    named = run.metadata.get(ON_BEHALF_OF)
+    people = named if isinstance(named, list) else [named]
+    return starters + [each for each in people if isinstance(each, str)]
 
 
 def described(error: Exception) -> str:

@@ -35,6 +35,7 @@ from signoff.graph import outside
 from signoff.graph.context import RunContext
 from signoff.graph.guard import node_of
 from signoff.graph.keys import RUN
+from signoff.graph.opening import Opener
 from signoff.graph.writes import Task
 
 CHECKPOINT_MIGRATIONS: Sequence[str] = MIGRATIONS
@@ -61,8 +62,10 @@ class SignoffSaver(AsyncPostgresSaver):
         graph: str,
         *,
         now: Callable[[], datetime] = utcnow,
+        opener: Opener | None = None,
     ) -> None:
         super().__init__(database.pool)
+        self.opener = opener or Opener()
         self.graph = graph
         self.now = now
         self._database = database
@@ -182,7 +185,9 @@ class SignoffSaver(AsyncPostgresSaver):
         run: RunContext | None = configurable.get(RUN)
         if run is None:
             async with self._transaction() as conn:
-                await outside.task_writes(conn, rows, writes, task, at=self.now())
+                await outside.task_writes(
+                    conn, rows, writes, task, at=self.now(), opener=self.opener
+                )
         else:
             write = Write(run.stream, rows)
             run.note_writes(write, writes, task)

@@ -12,6 +12,7 @@ from signoff.db.group import Stream
 from signoff.db.pool import Connection, UniqueViolation
 from signoff.db.requests import Found, derive_answers
 from signoff.db.threads import lock
+from signoff.domain.admission import Reviewer
 from signoff.domain.audit import AuditEntry
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
@@ -19,7 +20,6 @@ from signoff.domain.errors import (
     IdempotencyKeyReused,
     InvalidInput,
     NothingPending,
-    NotSupported,
     RequestNotFound,
     ThreadNotFound,
     UnknownPause,
@@ -33,7 +33,9 @@ from signoff.graph.pauses import ballot_of, check_ballot
 from signoff.graph.runner import Assignment
 from signoff.graph.writes import is_interrupt_id
 from signoff.ids import is_id, new_id
+from signoff.service.amend import keep
 from signoff.service.office import Office
+from signoff.service.reviewers import as_reviewer
 
 MAX_KEY = 255
 """The longest idempotency key, in characters."""
@@ -75,12 +77,70 @@ async def decide(
             ):
                 # The vote may have come between the two looks: what stands is what it has left.
                 return await requests.get(conn, request_id) or found.request
-        closing = _close(office, found.request, ballot, by, idempotency_key)
-        if closing is None:
-            return found.request
-        if await _record(office, found, closing):
-            return closing.after
+            reviewer = await as_reviewer(conn, by, at=office.now(), request=found.request)
+        after = _voted(office, found.request, ballot, reviewer)
+        if after is found.request:
+            return after
+        if after.outcome is None:
+            counted = await _count(office, request_id, ballot, by, idempotency_key)
+            if counted is not None:
+                return counted
+        elif await _record(office, found, _closing(found.request, after, idempotency_key)):
+            return after
         # Somebody was faster: see what stands now, and answer to that.
+
+
+async def _count(
+    office: Office, request_id: str, ballot: Ballot, by: str, idempotency_key: str | None
+) -> Request | None:
+    """Commit a vote that leaves its request open; None if it would close it by now."""
+    try:
+        async with office.database.transaction() as conn:
+            locked = await requests.lock(conn, request_id)
+            if locked is None:
+                raise RequestNotFound(f"There is no request {request_id}.")
+            thread, before = locked
+            reviewer = await as_reviewer(conn, by, at=office.now(), request=before)
+            after = _voted(office, before, ballot, reviewer)
+            if after is before:
+                return before
+            if after.outcome is not None:
+                return None
+            vote = after.votes[-1]
+            await votes.insert(
+                conn,
+                before.id,
+                vote,
+                idempotency_key=idempotency_key,
+                fingerprint=_fingerprint(ballot),
+            )
+            entry = AuditEntry(
+                event="request.voted",
+                thread_id=before.thread_id,
+                by=by,
+                at=vote.at,
+                request_id=before.id,
+                data={**vote.to_json(), "digest": before.digest},
+            )
+            await keep(conn, office, thread, before, after, entry, by=by)
+    except UniqueViolation as error:
+        raise _key_reused() from error
+    return after
+
+
+def _voted(office: Office, request: Request, ballot: Ballot, reviewer: Reviewer) -> Request:
+    """The request with this vote, checked; the same object if it repeats one."""
+    right = request.admit(reviewer)
+    after = request.with_vote(ballot, by=reviewer.name, at=office.now(), right=right)
+    if after is not request:
+        check_ballot(request, ballot)
+    return after
+
+
+def _key_reused() -> IdempotencyKeyReused:
+    return IdempotencyKeyReused(
+        "This idempotency key was used for another decision at the same time."
+    )
 
 
 async def _record(office: Office, found: Found, closing: Closing) -> bool:
@@ -98,9 +158,7 @@ async def _record(office: Office, found: Found, closing: Closing) -> bool:
         async with office.database.connection() as conn:
             recorded = await decisions.record(conn, [closing], run, worker=worker)
     except UniqueViolation as error:
-        raise IdempotencyKeyReused(
-            "This idempotency key was used for another decision at the same time."
-        ) from error
+        raise _key_reused() from error
     lease = recorded.lease
     if lease is None:
         return recorded.closed > 0
@@ -150,9 +208,14 @@ async def resume(
         waiting = [r for r in await requests.known(conn, thread_id) if _waits(r)]
         closings = []
         for request, value in _match(thread_id, waiting, answer):
-            closing = _close(office, request, ballot_of(request, value), by, None)
-            assert closing is not None, "an open request has no vote that could be repeated"
-            closings.append(closing)
+            reviewer = await as_reviewer(conn, by, at=office.now(), request=request)
+            after = _voted(office, request, ballot_of(request, value), reviewer)
+            if after.outcome is None:
+                raise Conflict(
+                    f"Request {request.id} takes {request.policy.quorum} votes to go on: vote on "
+                    "the request itself."
+                )
+            closings.append(_closing(request, after, None))
         run = _resume(office, thread_id, closings[0].seen.graph, by)
         worker = None
         if office.hand is not None and run.graph in office.catalog:
@@ -210,33 +273,23 @@ def _fingerprint(ballot: Ballot) -> str:
     return digest({"action": ballot.action, "values": ballot.values, "note": ballot.note})
 
 
-def _close(
-    office: Office, request: Request, ballot: Ballot, by: str, idempotency_key: str | None
-) -> Closing | None:
-    """The closing of a request by this vote; None if it repeats one, and changes nothing."""
-    at = office.now()
-    after = request.with_vote(ballot, by=by, at=at)
-    if after is request:
-        return None
-    check_ballot(request, ballot)
-    if after.outcome is None:
-        # Where a vote that does not close the request yet is to be kept.
-        raise NotSupported(
-            f"Request {request.id} needs {request.policy.quorum} votes, which cannot be kept yet."
-        )
+def _closing(seen: Request, after: Request, idempotency_key: str | None) -> Closing:
+    """The closing of a request by the last of its votes."""
+    vote = after.votes[-1]
+    assert after.outcome is not None
     return Closing(
-        seen=request,
+        seen=seen,
         after=after,
-        vote=after.votes[-1],
-        fingerprint=_fingerprint(ballot),
+        vote=vote,
+        fingerprint=digest({"action": vote.action, "values": vote.values, "note": vote.note}),
         idempotency_key=idempotency_key,
         entry=AuditEntry(
             event="request.decided",
-            thread_id=request.thread_id,
-            by=by,
-            at=at,
-            request_id=request.id,
-            data={"outcome": after.outcome.to_json(), "digest": request.digest},
+            thread_id=seen.thread_id,
+            by=vote.by,
+            at=vote.at,
+            request_id=seen.id,
+            data={"outcome": after.outcome.to_json(), "digest": seen.digest},
         ),
     )
 

@@ -15,7 +15,9 @@ from signoff.db.pool import Connection, Database
 from signoff.db.threads import Locked
 from signoff.domain.thread import Lease
 from signoff.graph.catalog import Catalog, assistant_id
+from signoff.graph.opening import Book
 from signoff.graph.runner import Assignment
+from signoff.policies import PolicyBook
 
 
 class Hand(Protocol):
@@ -42,6 +44,7 @@ class Office:
     catalog: Catalog
     now: Callable[[], datetime]
     hand: Hand | None = None
+    book: Book = PolicyBook
 
 
 def graph_metadata(graph: str) -> dict[str, str]:

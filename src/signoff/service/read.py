@@ -21,11 +21,13 @@ from signoff.domain.errors import (
 )
 from signoff.domain.jsontext import check
 from signoff.domain.policy import PRIORITIES, rank
+from signoff.domain.principal import GROUP
 from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread, ThreadStatus, is_thread_id
 from signoff.ids import is_id
 from signoff.service.office import Office
+from signoff.service.reviewers import as_reviewer
 
 MAX_PAGE = 200
 """The most rows that one page has."""
@@ -63,7 +65,8 @@ async def list_requests(
     """One page of the requests that all filters let through, the newest first unless sorted.
 
     `state` is one state or several; `q` looks for a text in titles and thread ids; `overdue`
-    shows the open ones past their deadline; `assignee` those that somebody has claimed.
+    shows the open ones past their deadline; `assignee` those that are for somebody by name: asked
+    of them or a group of theirs, escalated or delegated to them, or claimed by them.
 
     Raises:
         InvalidInput: A filter, the sort, the limit or the cursor is not well formed.
@@ -86,6 +89,11 @@ async def list_requests(
     if priority is not None:
         _one_of("priority", priority, list(PRIORITIES))
     _check_page(limit, 0)
+    audience = None
+    if assignee is not None:
+        async with office.database.connection() as conn:
+            person = await as_reviewer(conn, assignee, at=office.now())
+        audience = [person.name, *(GROUP + group for group in sorted(person.groups))]
     filter_ = Filter(
         state=states,
         graph=graph,
@@ -93,7 +101,7 @@ async def list_requests(
         kind=kind,
         topic=topic,
         thread_id=thread_id,
-        assignee=assignee,
+        audience=audience,
         overdue_at=office.now() if overdue else None,
         priority=None if priority is None else rank(priority),  # type: ignore[arg-type]
         q=q,

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from signoff.db import audit, notices, requests, runs
-from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import NotRetryable, RequestNotFound
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Delivery, Request
-from signoff.domain.run import Run, RunKind, RunStatus
-from signoff.graph.runner import REASK
-from signoff.ids import new_id
 from signoff.service.office import Office, give_work
+from signoff.service.resuming import run_from
 
 
 async def retry(office: Office, request_id: str, *, by: str, reask: bool = False) -> Request:
@@ -38,17 +33,7 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
                 f"{request.delivery.value}: only a failed delivery is retried."
             )
         await requests.redeliver(conn, request_id, void=reask)
-        run = Run(
-            id=new_id(),
-            thread_id=thread.id,
-            graph=request.pause.graph,
-            kind=RunKind.CONTINUE if reask else RunKind.RESUME,
-            status=RunStatus.QUEUED,
-            by=by,
-            created_at=at,
-            updated_at=at,
-            **await _settings(conn, request, reask=reask),
-        )
+        run = await run_from(conn, office, request, by=by, reask=reask)
         await runs.insert(conn, run)
         await audit.append(
             conn,
@@ -68,18 +53,3 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
     if lease is not None and office.hand is not None:
         office.hand.take(lease)
     return after
-
-
-async def _settings(conn: Connection, request: Request, *, reask: bool) -> dict[str, Any]:
-    """What a run goes on with: as the one that asked was started."""
-    asked = await runs.get(conn, request.thread_id, request.run_id or "")
-    kept = {} if asked is None else {k: v for k, v in asked.options.items() if k != REASK}
-    options = {**kept, REASK: request.id} if reask else kept
-    if asked is None:
-        return {"options": options}
-    return {
-        "config": asked.config,
-        "context": asked.context,
-        "metadata": asked.metadata,
-        "options": options,
-    }

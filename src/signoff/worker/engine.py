@@ -20,6 +20,7 @@ from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.run import RunStatus
 from signoff.domain.thread import Lease
 from signoff.graph.runner import Assignment, Result, execute
+from signoff.service.keep_time import keep_time
 from signoff.service.office import Office
 from signoff.service.rescue import rescue
 from signoff.service.work import begin_run, finish_run, hand_back, pass_on, take_thread
@@ -28,6 +29,9 @@ from signoff.worker.heartbeat import Heartbeat
 from signoff.worker.wake import WakeUp
 
 log = structlog.get_logger(__name__)
+
+TICK = timedelta(seconds=1)
+"""How often deadlines are looked at: one look at an index while nothing is due."""
 
 POLL = 2.0
 """Seconds after which jobs are looked for without being told: a safety net only."""
@@ -65,6 +69,7 @@ class Engine:
                 lambda: rescue(office, self._worker_id, forgotten_after=takeover / 3),
             ),
             Duty("account", takeover / 6, self._account),
+            Duty("deadlines", TICK, lambda: keep_time(office)),
         ]
         self._wake = WakeUp()
         self._jobs_wait = False

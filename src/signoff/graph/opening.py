@@ -1,0 +1,67 @@
+"""Opening a request: the question of a pause, under the policy that holds for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from signoff.domain.errors import InvalidPolicy
+from signoff.domain.request import Pause, Question, Request
+from signoff.domain.timetable import deadline
+from signoff.ids import new_id
+from signoff.policies import PolicyBook
+
+log = structlog.get_logger(__name__)
+
+Book = Callable[[], PolicyBook]
+"""The policies that hold right now: a changed file holds for the next request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens requests under the policies of a desk."""
+
+    book: Book = PolicyBook
+
+    def open(
+        self,
+        question: Question,
+        pause: Pause,
+        *,
+        at: datetime,
+        run_id: str | None = None,
+        involved: Sequence[str] = (),
+        revises: str | None = None,
+        remark: str | None = None,
+    ) -> Request:
+        """A request for this question, with its policy, and a timetable by it."""
+        book = self.book()
+        policy = book.policy_for(
+            question.policy,
+            graph=pause.graph,
+            node=pause.node,
+            kind=question.kind,
+            topic=question.topic,
+            actions=question.actions,
+        )
+        try:
+            timetable = book.timetable(policy, at)
+        except InvalidPolicy as error:
+            # A pause is never lost over its policy: without a timetable nothing happens by itself.
+            log.warning("a request has no timetable", title=question.title, reason=error.message)
+            timetable, remark = (), remark or f"Nothing happens by itself: {error.message}"
+        return Request(
+            id=new_id(),
+            pause=pause,
+            question=replace(question, policy=policy),
+            opened_at=at,
+            run_id=run_id,
+            involved=tuple(dict.fromkeys(involved)),
+            timetable=timetable,
+            deadline=deadline(timetable),
+            revises=revises,
+            remark=remark,
+        )

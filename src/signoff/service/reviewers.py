@@ -1,0 +1,20 @@
+"""Who a principal is: the groups it is in, and whom it stands in for right now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from signoff.db import users
+from signoff.db.pool import Connection
+from signoff.domain.admission import Reviewer
+from signoff.domain.request import Request
+from signoff.domain.user import reviewer
+
+
+async def as_reviewer(
+    conn: Connection, name: str, *, at: datetime, request: Request | None = None
+) -> Reviewer:
+    """A principal as a reviewer; of a `request` that names nobody, its name is all that counts."""
+    if request is not None and not request.policy.to:
+        return Reviewer(name=name)
+    return reviewer(name, await users.around(conn, name), at=at)
