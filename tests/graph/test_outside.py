@@ -144,6 +144,19 @@ async def test_an_update_of_the_state_supersedes_what_a_thread_waits_for(
     assert (await desk.thread("t")).status is ThreadStatus.IDLE
 
 
+async def test_new_input_elsewhere_supersedes_what_a_thread_waits_for(
+    open_desk: OpenDesk,
+) -> None:
+    desk = await open_desk({"g": chain(review)})
+    await started(desk)
+    old = await the_open(desk)
+    graph = await elsewhere(open_desk, chain(review))
+    await graph.ainvoke({"seen": ["new"]}, CONFIG)
+    assert (await desk.request(old.id)).state == "superseded"
+    assert (await the_open(desk)).id != old.id
+    assert (await answered(desk, "this")).values["seen"] == ["new", "this"]
+
+
 async def test_an_answer_given_elsewhere_supersedes_the_request(open_desk: OpenDesk) -> None:
     desk = await open_desk({"g": chain(twice)})
     await started(desk)

@@ -243,6 +243,62 @@ async def test_cancelling_a_run_leaves_the_one_behind_it_alone(open_desk: OpenDe
         await desk.__aexit__(None, None, None)
 
 
+async def test_word_of_a_cancelled_run_that_comes_late_does_not_stop_the_next_one(
+    open_desk: OpenDesk,
+) -> None:
+    gates = {1: Gate(), 2: Gate()}
+
+    async def slow(state: Log) -> Log:
+        await gates[state["amount"]]()
+        return {}
+
+    desk = await open_desk({"g": chain(slow)})
+    first = await desk.start("g", {"amount": 1}, by="starter", thread_id="t")
+    await gates[1].closed_on()
+    second = await desk.start("g", {"amount": 2}, by="starter", thread_id="t")
+    await desk.cancel("t", first.id, by="boss")
+    await gates[2].closed_on()
+    await desk.engine._check_wanted("t", first.id)
+    gates[2].opened.set()
+    await settled(desk)
+    assert await status_of(desk, second.id) is RunStatus.SUCCEEDED
+    assert not gates[2].cancelled
+
+
+async def test_a_thread_whose_questions_are_taken_back_rests_when_another_is_answered(
+    open_desk: OpenDesk,
+) -> None:
+    gate = Gate()
+
+    def left(state: Log) -> Log:
+        return {"seen": [interrupt("left?")]}
+
+    async def slow(state: Log) -> Log:
+        await gate()
+        return {}
+
+    desk = await open_desk({"g": fork(left, review, slow)})
+    async with opened_requests(desk) as opened:
+        run = await desk.start("g", {}, by="starter", thread_id="t")
+        await opened.next()
+        await opened.next()
+    request = (await by_title(desk))["left?"]
+    await desk.decide(request.id, "respond", values={"value": "L"}, by="jane")
+    [resuming] = await rows(desk, "SELECT id FROM runs WHERE kind = 'resume'")
+    for each in (str(resuming["id"]), run.id):
+        await desk.cancel("t", each, by="boss")
+    await settled(desk)
+    gate.opened.set()
+    await desk.retry(request.id, by="jane")
+    assert (await settled(desk)).status is ThreadStatus.IDLE
+    states = {r.title: (r.state.value, r.delivery.value) for r in await listed(desk)}
+    assert states == {"left?": ("decided", "delivered"), "which?": ("withdrawn", "none")}
+    await desk.start("g", None, by="boss", thread_id="t")
+    await settled(desk)
+    thread = await answered(desk, "R")
+    assert (thread.status, sorted(thread.values["seen"])) == (ThreadStatus.IDLE, ["L", "R"])
+
+
 async def test_a_run_that_is_cancelled_at_any_moment_leaves_its_thread_usable(
     open_desk: OpenDesk,
 ) -> None:

@@ -352,20 +352,32 @@ async def test_threads_of_a_graph_that_nobody_serves_wait_without_piling_up_jobs
 async def test_lost_database_sessions_do_not_fail_a_run(
     open_desk: OpenDesk, database: Database
 ) -> None:
-    """As they are lost when PostgreSQL restarts, in the middle of a node."""
-    node, last = Node("node"), Node("last")
-    node.hold()
+    """As they are lost when PostgreSQL restarts, right when a node wants to write."""
+    lost: list[int] = []
+
+    async def node(state: Log) -> Log:
+        answer = interrupt("which?")
+        if not lost:
+            async with database.connection() as conn:
+                cursor = await conn.execute(
+                    """
+                    SELECT pid, pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+                     WHERE datname = current_database() AND pid <> pg_backend_pid()
+                       AND application_name LIKE 'signoff%'
+                    """
+                )
+                lost.extend([row["pid"] async for row in cursor])
+        return {"seen": [answer]}
+
+    last = Node("last")
     desk = await open_desk({"g": chain(node, last)}, **QUICK)
-    await desk.start("g", {}, by="starter", thread_id="t")
-    await reached(node)
-    async with database.connection() as conn:
-        await conn.execute(
-            """
-            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()
-               AND application_name LIKE 'signoff%%'
-            """
-        )
-    node.go.set()
+    await started(desk)
+    request = await the_open(desk)
+    await desk.decide(request.id, "respond", values={"value": "this"}, by="jane")
     thread = await settled(desk)
-    assert (thread.status, thread.values["seen"]) == (ThreadStatus.IDLE, ["node", "last"])
+    assert lost
+    assert (thread.status, thread.values["seen"]) == (ThreadStatus.IDLE, ["this", "last"])
+    assert [r.delivery.value for r in await listed(desk)] == ["delivered"]
+    assert await rows(desk, "SELECT status FROM runs WHERE kind = 'resume'") == [
+        {"status": "succeeded"}
+    ]

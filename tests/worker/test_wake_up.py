@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import Any
 
+import pytest
 from langgraph.types import interrupt
 
 from signoff.domain.thread import ThreadStatus
@@ -22,10 +23,25 @@ def nothing(state: Log) -> Log:
     return {}
 
 
-async def test_a_client_in_a_loop_never_waits_for_the_next_poll(open_desk: OpenDesk) -> None:
-    """Each thread is started right as the one before ends, when a worker has just looked."""
+async def test_a_client_in_a_loop_never_waits_for_the_next_poll(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thread is started right as the one before ends, while the worker looks for more.
+
+    It looks as slowly as over a network, so that word of the next job comes before it is through.
+    """
     client = await open_desk({"g": chain(nothing)}, work=False)
-    await open_desk({"g": chain(nothing)})
+    worker = await open_desk({"g": chain(nothing)})
+    manager = worker.office.jobs.app.job_manager
+    fetch_job = manager.fetch_job
+
+    async def fetch_slowly(*arguments: Any, **options: Any) -> Any:
+        job = await fetch_job(*arguments, **options)
+        if job is None:
+            await asyncio.sleep(0.01)
+        return job
+
+    monkeypatch.setattr(manager, "fetch_job", fetch_slowly)
     slowest = 0.0
     for number in range(ROUNDS):
         began = time.perf_counter()
