@@ -53,7 +53,9 @@ class Signoff:
     your own, `signoff migrate` does that.
 
     `graphs` are builders or compiled graphs by name; without them, those of the project's
-    configuration are served. `config` names the `signoff.toml`, whose absence is no error.
+    configuration are served. `config` names the `signoff.toml`, whose absence is no error; its
+    policies hold for what is opened, also those of a file that changes meanwhile, and its users are
+    kept in the database.
 
     Inside ``async with`` the desk works off jobs in this process; with ``work=False`` it leaves
     them to workers elsewhere.
@@ -71,6 +73,7 @@ class Signoff:
         *,
         work: bool = True,
         now: Callable[[], datetime] = utcnow,
+        policies: Callable[[], PolicyBook] | None = None,
     ) -> None:
         if isinstance(config, Settings):
             self.settings = config
@@ -83,7 +86,9 @@ class Signoff:
             self.settings = configuration.load(
                 self._project, file=path if path.name != CONFIG_FILE else None
             )
-        self._book: Book = PolicyBook if isinstance(config, Settings) else PolicyFile(Path(config))
+        if policies is None:
+            policies = PolicyBook if isinstance(config, Settings) else PolicyFile(Path(config))
+        self._book: Book = policies
         self._database_url = database_url or self.settings.database_url
         self._graphs = graphs
         self._work = work

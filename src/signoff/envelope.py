@@ -261,15 +261,17 @@ def is_model(reply: object) -> TypeGuard[type[BaseModel]]:
 
 
 def _hashable(reply: object, at: str) -> Any:
-    """A model itself; of a JSON Schema its canonical text."""
+    """A model itself; a JSON Schema as text, in the order in which the author wrote it."""
     if is_model(reply):
         return reply
     if not isinstance(reply, Mapping):
         raise _refuse(at, f"must be a Pydantic model or a JSON Schema, not {reply!r:.80}")
+    exact = _exact(dict(reply))
     try:
-        return jsontext.checked(_exact(dict(reply)), where=f"ask(): {at.lstrip('/')}")
+        jsontext.check(exact, where=f"ask(): {at.lstrip('/')}")
     except (InvalidJSON, TooLarge) as error:
         raise InvalidQuestion(error.message, _moved(error, at)) from None
+    return json.dumps(exact)
 
 
 def _schema(reply: Any, at: str) -> dict[str, Any] | None:

@@ -108,3 +108,29 @@ async def test_a_decision_on_something_else_than_what_is_shown_is_refused(
     assert refused.value.errors[0].pointer == "/action"
     assert (await desk.request(request.id)).state == "open"
     await desk.decide(request.id, "approve", by="jane", digest=request.digest)
+
+
+async def test_what_is_shown_keeps_the_order_in_which_the_author_wrote_it(
+    open_desk: OpenDesk,
+) -> None:
+    class Ordered(TypedDict, total=False):
+        answer: str
+
+    form = {
+        "type": "object",
+        "properties": {"zone": {"type": "string"}, "area": {"type": "string"}},
+    }
+
+    def review_in_order(_state: Ordered) -> Ordered:
+        shown = {"supplier": "Acme", "iban": "DE1", "amount": 3}
+        return {"answer": ask("Pay?", show=shown, actions=["pay"], reply=form).action}
+
+    builder = StateGraph(Ordered)
+    builder.add_node("review", review_in_order)
+    builder.add_edge(START, "review")
+    desk = await open_desk({"ordered": builder})
+    await desk.start("ordered", {"answer": ""}, by="sales", thread_id="t1")
+    await desk.wait("t1", timeout=10)
+    [request] = (await desk.requests(thread_id="t1")).items
+    assert list(request.payload["show"]) == ["supplier", "iban", "amount"]
+    assert list(request.actions[0]["schema"]["properties"]) == ["zone", "area"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,7 +13,7 @@ from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.waiting import KEEP_ALIVE, answer_at_end
 from signoff.api.wire import Unsupported, only, refuse, selected
 from signoff.domain.errors import FieldError, InvalidInput
-from signoff.domain.run import Run
+from signoff.domain.run import Run, RunStatus
 from signoff.render import RUN_STATUS, run_json
 from signoff.service import read
 from signoff.service.cancel import cancel_run
@@ -103,7 +104,8 @@ class RunCreate(BaseModel):
 )
 async def create_run(caller: Caller, request: Request, thread_id: str, order: RunCreate) -> Answer:
     """Start a run in the background."""
-    run = await _begin(caller, thread_id, order)
+    run = replace(await _begin(caller, thread_id, order), status=RunStatus.QUEUED)
+    # Where this process has begun it with the commit, that is told to whoever asks again.
     return Answer(run_json(run), headers={"content-location": _location(request, run)})
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from socket import socket
 from typing import Any
 
@@ -19,6 +20,8 @@ from signoff.config import Settings
 from signoff.db.pool import Database
 from signoff.desk import Signoff
 from signoff.domain.errors import ConfigError
+from signoff.policies import PolicyFile
+from signoff.project import CONFIG_FILE
 from signoff.service.migrate import migrate
 
 
@@ -59,7 +62,8 @@ class Process:
             if self.migrate:
                 async with Database(url, max_connections=2) as database:
                     await migrate(database)
-            async with Signoff(url, None, self.settings, work=self.work) as desk:
+            policies = PolicyFile(Path.cwd() / CONFIG_FILE)
+            async with Signoff(url, None, self.settings, work=self.work, policies=policies) as desk:
                 yield desk
 
     async def _serve(

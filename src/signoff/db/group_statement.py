@@ -93,7 +93,7 @@ _PARTS: dict[str, str] = {
       FROM json_to_recordset(%(opened)s::json) AS row (
         id uuid, thread_id text, run_id uuid, graph text, node text, interrupt_id text,
         task_id text, checkpoint_ns text, checkpoint_id text, position int, kind text, topic text,
-        title text, payload jsonb, response_schema jsonb, actions jsonb, policy jsonb,
+        title text, payload json, response_schema json, actions json, policy jsonb,
         priority smallint, digest text, revises uuid, remark text, opened_at timestamptz,
         involved text[], audience text[], timetable jsonb, deadline timestamptz,
         wake_at timestamptz)

@@ -16,6 +16,7 @@ from psycopg import Error as DriverError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import OperationalError, UniqueViolation
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Json as PlainJson
 from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -48,6 +49,7 @@ __all__ = [
     "DriverError",
     "Json",
     "OperationalError",
+    "OrderedJson",
     "UniqueViolation",
     "conninfo",
     "probe",
@@ -228,6 +230,13 @@ async def _problem(conninfo: str) -> str | None:
 
 async def _configure(conn: Connection) -> None:
     set_json_loads(orjson.loads, conn)
+
+
+class OrderedJson(PlainJson):
+    """A value for a ``json`` column, which keeps the order of keys."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value, dumps=orjson.dumps)
 
 
 async def won(cursor: Cursor) -> bool:

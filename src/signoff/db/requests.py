@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from signoff.db import threads
-from signoff.db.pool import Connection, Json, won
+from signoff.db.pool import Connection, Json, OrderedJson, won
 from signoff.db.threads import Locked
 from signoff.domain.admission import Delegation
 from signoff.domain.decision import Outcome, Vote
@@ -277,9 +277,9 @@ async def revise(conn: Connection, request: Request) -> bool:
             question.kind,
             question.topic,
             question.title,
-            Json(question.payload),
-            Json(question.response_schema) if question.response_schema else None,
-            Json(question.actions),
+            OrderedJson(question.payload),
+            OrderedJson(question.response_schema) if question.response_schema else None,
+            OrderedJson(question.actions),
             question.digest,
             request.remark,
             request.id,

@@ -73,9 +73,10 @@ CREATE TABLE requests (
     kind            text        NOT NULL,
     topic           text,
     title           text        NOT NULL CHECK (char_length(title) <= 300),
-    payload         jsonb,
-    response_schema jsonb,
-    actions         jsonb       NOT NULL,
+    -- `json` and not `jsonb`: people see the fields in the order in which the author wrote them.
+    payload         json,
+    response_schema json,
+    actions         json        NOT NULL,
     policy          jsonb       NOT NULL,
     priority        smallint    NOT NULL,
     digest          text        NOT NULL,
