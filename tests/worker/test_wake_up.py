@@ -23,15 +23,8 @@ def nothing(state: Log) -> Log:
     return {}
 
 
-async def test_a_client_in_a_loop_never_waits_for_the_next_poll(
-    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each thread is started right as the one before ends, while the worker looks for more.
-
-    It looks as slowly as over a network, so that word of the next job comes before it is through.
-    """
-    client = await open_desk({"g": chain(nothing)}, work=False)
-    worker = await open_desk({"g": chain(nothing)})
+def looks_slowly(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a worker be told last when there are no jobs, as if over a slow network."""
     manager = worker.office.jobs.app.job_manager
     fetch_job = manager.fetch_job
 
@@ -42,6 +35,15 @@ async def test_a_client_in_a_loop_never_waits_for_the_next_poll(
         return job
 
     monkeypatch.setattr(manager, "fetch_job", fetch_slowly)
+
+
+async def test_a_client_in_a_loop_never_waits_for_the_next_poll(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thread is started right as the one before ends, while the worker looks for more."""
+    client = await open_desk({"g": chain(nothing)}, work=False)
+    worker = await open_desk({"g": chain(nothing)})
+    looks_slowly(worker, monkeypatch)
     slowest = 0.0
     for number in range(ROUNDS):
         began = time.perf_counter()
@@ -51,9 +53,13 @@ async def test_a_client_in_a_loop_never_waits_for_the_next_poll(
     assert slowest < POLL / 2
 
 
-async def test_many_clients_at_once_never_wait_for_the_next_poll(open_desk: OpenDesk) -> None:
+@pytest.mark.parametrize("capacity", [1, 64])
+async def test_many_clients_at_once_never_wait_for_the_next_poll(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, capacity: int
+) -> None:
     client = await open_desk({"g": chain(nothing)}, work=False)
-    await open_desk({"g": chain(nothing)})
+    worker = await open_desk({"g": chain(nothing)}, concurrency=capacity)
+    looks_slowly(worker, monkeypatch)
     slowest = 0.0
 
     async def loop(name: int) -> None:
