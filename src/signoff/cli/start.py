@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +14,14 @@ from signoff.cli.options import AsJson, By, json_argument
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
 from signoff.cli.threads import describe
+from signoff.desk import Signoff
 from signoff.domain.request import Request
-from signoff.domain.run import Run
+from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.service import read
+
+PATIENCE = 5.0
+"""Seconds after which `--wait` says that no worker has begun."""
 
 
 def start(
@@ -69,6 +75,21 @@ async def _start(
         )
         if not wait:
             return started, None, []
-        thread = await desk.wait(started.thread_id)
+        thread = await _waited(desk, started)
         waiting = await read.waiting(desk.office, [thread.id])
         return started, thread, waiting.get(thread.id, [])
+
+
+async def _waited(desk: Signoff, started: Run) -> Thread:
+    """The thread at rest; where no worker has begun after a while, that is said meanwhile."""
+    waiting = asyncio.create_task(desk.wait(started.thread_id))
+    done, _ = await asyncio.wait([waiting], timeout=PATIENCE)
+    if not done:
+        run_now = await read.get_run(desk.office, started.thread_id, started.id)
+        if run_now.status is RunStatus.QUEUED:
+            print(
+                "No worker has begun this run yet; still waiting. `signoff dev` or `signoff "
+                "worker` executes it.",
+                file=sys.stderr,
+            )
+    return await waiting
