@@ -352,7 +352,7 @@ async def test_threads_of_a_graph_that_nobody_serves_wait_without_piling_up_jobs
 async def test_lost_database_sessions_do_not_fail_a_run(
     open_desk: OpenDesk, database: Database
 ) -> None:
-    """As they are lost when PostgreSQL restarts, right when a node wants to write."""
+    """As they are lost when PostgreSQL restarts, right when a node needs one."""
     lost: list[int] = []
 
     async def node(state: Log) -> Log:
@@ -367,6 +367,7 @@ async def test_lost_database_sessions_do_not_fail_a_run(
                     """
                 )
                 lost.extend([row["pid"] async for row in cursor])
+        await once("effect", lambda: None)
         return {"seen": [answer]}
 
     last = Node("last")
