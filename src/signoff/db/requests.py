@@ -291,18 +291,6 @@ async def revise(conn: Connection, request: Request) -> bool:
     return True
 
 
-async def put_aside(conn: Connection, request_id: str, remark: str) -> None:
-    """Never use an outcome: the node asks something else by now."""
-    await conn.execute(
-        """
-        UPDATE requests
-           SET delivery = 'none', delivery_error = NULL, voided = true, remark = %s
-         WHERE id = %s AND delivery IN ('pending', 'failed')
-        """,
-        (remark, request_id),
-    )
-
-
 async def opened_for(conn: Connection, thread_id: str, interrupt_ids: Sequence[str]) -> set[str]:
     """Which of these pauses have a request, open or closed."""
     cursor = await conn.execute(
@@ -310,22 +298,6 @@ async def opened_for(conn: Connection, thread_id: str, interrupt_ids: Sequence[s
         (thread_id, list(interrupt_ids)),
     )
     return {row["interrupt_id"] async for row in cursor}
-
-
-async def deliver_task(
-    conn: Connection, thread_id: str, task_id: str, *, below: int, at: datetime
-) -> list[str]:
-    """Record that a task has taken the outcomes of its first questions; the ids of those."""
-    cursor = await conn.execute(
-        """
-        UPDATE requests SET delivery = 'delivered', delivery_error = NULL, delivered_at = %s
-         WHERE thread_id = %s AND task_id = %s AND position < %s
-           AND delivery IN ('pending', 'failed')
-        RETURNING id
-        """,
-        (at, thread_id, task_id, below),
-    )
-    return [str(row["id"]) async for row in cursor]
 
 
 async def save(conn: Connection, before: Request, after: Request) -> bool:
@@ -392,50 +364,12 @@ async def put_off(conn: Connection, ids: Sequence[str], now: datetime, error: st
     )
 
 
-async def next_due(conn: Connection) -> datetime | None:
-    """When a request is due next."""
-    cursor = await conn.execute("SELECT min(wake_at) AS at FROM requests WHERE wake_at IS NOT NULL")
-    row = await cursor.fetchone()
-    return row["at"] if row else None
-
-
 async def several(conn: Connection, ids: Sequence[str]) -> list[Request]:
     """Requests with their votes, in no particular order."""
     cursor = await conn.execute(
         f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = ANY(%s::uuid[])", (list(ids),)
     )
     return [with_votes(row) async for row in cursor]
-
-
-async def close(
-    conn: Connection,
-    request_id: str,
-    *,
-    to: RequestState,
-    outcome: Outcome | None,
-    at: datetime,
-) -> bool:
-    """Move an open request to a final state; False, and nothing changed, if it was closed already.
-
-    With an outcome, its delivery is pending.
-    """
-    cursor = await conn.execute(
-        """
-        UPDATE requests
-           SET state = %(to)s, closed_at = %(at)s, wake_at = NULL, outcome = %(outcome)s,
-               delivery = %(delivery)s
-         WHERE id = %(id)s AND state = 'open'
-        RETURNING id
-        """,
-        {
-            "id": request_id,
-            "to": to.value,
-            "at": at,
-            "outcome": Json(outcome.to_json()) if outcome else None,
-            "delivery": (Delivery.PENDING if outcome else Delivery.NONE).value,
-        },
-    )
-    return await won(cursor)
 
 
 async def close_open(
@@ -495,58 +429,3 @@ async def supersede_task(
         {"thread_id": thread_id, "task_id": task_id, "below": positions_below, "at": at},
     )
     return [str(row["id"]) async for row in cursor]
-
-
-async def settle(
-    conn: Connection, request_id: str, *, delivery: Delivery, error: str | None, at: datetime
-) -> bool:
-    """Record how the delivery of an outcome went; False if it was delivered before."""
-    cursor = await conn.execute(
-        """
-        UPDATE requests
-           SET delivery = %(delivery)s, delivery_error = %(error)s,
-               delivered_at = CASE WHEN %(delivery)s = 'delivered' THEN %(at)s::timestamptz END
-         WHERE id = %(id)s AND delivery IN ('pending', 'failed')
-        RETURNING id
-        """,
-        {"id": request_id, "delivery": delivery.value, "error": error, "at": at},
-    )
-    return await won(cursor)
-
-
-async def fail_delivery(conn: Connection, request_id: str, error: str) -> None:
-    """Show on a request that its answer could not be given, or that the graph failed with it.
-
-    Or that it could not be asked anew.
-    """
-    await conn.execute(
-        """
-        UPDATE requests SET delivery = 'failed', delivery_error = %s
-         WHERE id = %s AND (delivery <> 'none' OR voided)
-        """,
-        (error, request_id),
-    )
-
-
-async def fail_pending(conn: Connection, thread_id: str, error: str) -> list[str]:
-    """Show on a thread's requests that their outcomes are not going to be delivered; their ids."""
-    cursor = await conn.execute(
-        """
-        UPDATE requests SET delivery = 'failed', delivery_error = %s
-         WHERE thread_id = %s AND delivery = 'pending' RETURNING id
-        """,
-        (error, thread_id),
-    )
-    return [str(row["id"]) async for row in cursor]
-
-
-async def redeliver(conn: Connection, request_id: str, *, void: bool) -> None:
-    """Put a failed delivery back to pending; or, with `void`, never use its answer again."""
-    await conn.execute(
-        """
-        UPDATE requests
-           SET delivery = %s, delivery_error = NULL, voided = voided OR %s
-         WHERE id = %s AND delivery = 'failed'
-        """,
-        ((Delivery.NONE if void else Delivery.PENDING).value, void, request_id),
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signoff.db import audit, notices, requests, runs
+from signoff.db import audit, deliveries, notices, requests, runs
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import NotRetryable, RequestNotFound
 from signoff.domain.principal import check_principal
@@ -32,7 +32,7 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
                 f"Request {request_id} is {request.state.value} and its delivery is "
                 f"{request.delivery.value}: only a failed delivery is retried."
             )
-        await requests.redeliver(conn, request_id, void=reask)
+        await deliveries.redeliver(conn, request_id, void=reask)
         run = await run_from(conn, office, request, by=by, reask=reask)
         await runs.insert(conn, run)
         await audit.append(
