@@ -53,8 +53,8 @@ class Way(ABC):
         """End all processes, PostgreSQL too."""
 
     @abstractmethod
-    def start(self, graph: str, thread_id: str) -> None:
-        """Start a review."""
+    def start(self, graph: str, thread_id: str) -> dict[str, Any]:
+        """Start a review; the thread once nothing is under way on it."""
 
     @abstractmethod
     def thread(self, thread_id: str) -> dict[str, Any]:
@@ -147,9 +147,10 @@ class OverHttp(Processes):
         self.http.close()
         super().close(kill=kill)
 
-    def start(self, graph: str, thread_id: str) -> None:
+    def start(self, graph: str, thread_id: str) -> dict[str, Any]:
         order = {"assistant_id": graph, "input": ACME, "if_not_exists": "create"}
         self.call("POST", f"/threads/{thread_id}/runs", SALES, json=order)
+        return self.thread(thread_id)
 
     def thread(self, thread_id: str) -> dict[str, Any]:
         self.settled(thread_id)
@@ -179,9 +180,10 @@ class OnTheCommandLine(Processes):
     def started(self) -> list[Program]:
         return [processes.dev("--no-reload", project=PROJECT, **self.env)]
 
-    def start(self, graph: str, thread_id: str) -> None:
-        given = json.dumps(ACME)
-        self.answer("start", graph, "--input", given, "--thread", thread_id, "--by", SALES)
+    def start(self, graph: str, thread_id: str) -> dict[str, Any]:
+        given = ["--input", json.dumps(ACME), "--thread", thread_id, "--by", SALES]
+        found: dict[str, Any] = self.answer("start", graph, *given, "--wait")
+        return found
 
     def thread(self, thread_id: str) -> dict[str, Any]:
         self.settled(thread_id)
@@ -229,8 +231,9 @@ class ByTheLibrary(Way):
         self.program.stdout.close()
         assert kill or code == 0
 
-    def start(self, graph: str, thread_id: str) -> None:
+    def start(self, graph: str, thread_id: str) -> dict[str, Any]:
         self.call("start", graph, ACME, thread_id=thread_id, by=SALES)
+        return self.thread(thread_id)
 
     def thread(self, thread_id: str) -> dict[str, Any]:
         found: dict[str, Any] = self.call("wait", thread_id)
@@ -274,8 +277,7 @@ def test_both_reviews_go_on_where_they_stood(way: Way) -> None:
     threads = {f"{graph}-acme-2026-001": graph for graph in GRAPHS}
 
     def begin(thread_id: str) -> None:
-        way.start(threads[thread_id], thread_id)
-        first = way.thread(thread_id)
+        first = way.start(threads[thread_id], thread_id)
         assert (first["status"], first["values"]["draft_version"]) == ("interrupted", 1)
         assert "within 30 days of its receipt" in first["values"]["draft"]
 

@@ -96,6 +96,33 @@ def test_a_worker_that_does_not_know_it_was_given_up_writes_nothing(open_site: O
         assert "begins anew" not in frozen.output
 
 
+def test_a_lock_that_it_holds_is_taken_from_it(open_site: OpenSite) -> None:
+    """It stands still in the middle of a transaction."""
+    with open_site(takeover="3s") as site:
+        site.have(workers=1, servers=1)
+        [frozen] = site.running("worker")
+        [thread_id] = threads = site.begin(site.new_threads(1))
+        site.paused(threads)
+        with site.ledger.transaction() as conn:
+            conn.execute("LOCK TABLE effects IN EXCLUSIVE MODE")
+            site.decide(threads)
+            site.until(
+                """
+                SELECT 1 FROM pg_stat_activity
+                 WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO effects%'
+                """
+            )
+            frozen.freeze()
+        site.have(workers=2)
+        site.done(threads)
+        before = written(site, thread_id)
+
+        frozen.thaw()
+        frozen.wait_for("it begins anew")
+        works_on(site, frozen)
+        assert written(site, thread_id) == before
+
+
 def works_on(site: Site, worker: Program) -> None:
     """See that a worker does the next thread from its first node to its last."""
     for other in site.running("worker"):

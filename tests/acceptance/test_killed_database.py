@@ -14,7 +14,7 @@ BACK = "the listening connection is back"
 
 @pytest.fixture(scope="module")
 def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server and a worker on an embedded PostgreSQL."""
+    """A server and two workers on an embedded PostgreSQL."""
     with Site(tmp_path_factory.mktemp("embedded"), None, takeover="3s") as site:
         yield site
 
@@ -22,7 +22,7 @@ def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def site(shared_site: Site) -> Iterator[Site]:
     """The site, with all its processes running."""
-    shared_site.have(workers=1, servers=1)
+    shared_site.have(workers=2, servers=1)
     yield shared_site
     shared_site.gates.open()
 

@@ -143,6 +143,14 @@ def test_a_job_is_not_lost_with_the_worker_that_has_just_fetched_it(site: Site, 
             len(threads),
         )
         worker.kill()
+        if what == "run":
+            # Its sessions are found dead as well, and do not end what they were at without it.
+            site.ledger.rows(
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE wait_event_type = 'Lock' AND datname = current_database()
+                """
+            )
     site.have(workers=1)
     if what == "run":
         site.paused(threads)
