@@ -122,19 +122,11 @@ class Signoff:
             )
             await put_users(self._office, self._book().users)
             if self._work:
-                self.engine = Engine(
-                    self._office,
-                    self._notices,
-                    capacity=self.settings.concurrency,
-                    takeover=self.settings.takeover,
-                )
-                await stack.enter_async_context(self.engine)
+                self.engine = await stack.enter_async_context(self._engine())
             self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self.engine is not None:
-            await self.engine.stop(self.settings.shutdown_grace.total_seconds())
         await self._stack.aclose()
         self._office = None
 
@@ -356,5 +348,26 @@ class Signoff:
             yield
 
     async def work(self) -> None:
-        """Work off jobs until cancelled. Only needed where the desk was opened elsewhere's way."""
-        await asyncio.get_running_loop().create_future()
+        """Work off jobs until cancelled; then runs end, or are handed back, as the desk's own do.
+
+        For a desk with ``work=False`` in a process of yours that is to be a worker. A desk that
+        works by itself has nothing more to do here.
+        """
+        if self.engine is not None:
+            await asyncio.get_running_loop().create_future()
+        async with self._engine():
+            await asyncio.get_running_loop().create_future()
+
+    @asynccontextmanager
+    async def _engine(self) -> AsyncIterator[Engine]:
+        engine = Engine(
+            self.office,
+            self._notices,
+            capacity=self.settings.concurrency,
+            takeover=self.settings.takeover,
+        )
+        async with engine:
+            try:
+                yield engine
+            finally:
+                await engine.stop(self.settings.shutdown_grace.total_seconds())

@@ -134,3 +134,16 @@ async def test_what_is_shown_keeps_the_order_in_which_the_author_wrote_it(
     [request] = (await desk.requests(thread_id="t1")).items
     assert list(request.payload["show"]) == ["supplier", "iban", "amount"]
     assert list(request.actions[0]["schema"]["properties"]) == ["zone", "area"]
+
+
+async def test_a_desk_that_leaves_work_to_others_works_when_it_is_told_to(
+    open_desk: OpenDesk,
+) -> None:
+    desk = await open_desk({"payment": payment()}, work=False)
+    await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
+    assert (await desk.thread("t1")).status is ThreadStatus.BUSY
+    worker = asyncio.create_task(desk.work())
+    assert (await desk.wait("t1", timeout=10)).status is ThreadStatus.INTERRUPTED
+    worker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await worker
