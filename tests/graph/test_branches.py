@@ -153,6 +153,25 @@ def subgraph(name: str, *inner: Any) -> Any:
     return builder.compile(name=name)
 
 
+async def test_hundreds_of_branches_are_asked_and_answered_together(open_desk: OpenDesk) -> None:
+    def scatter(state: Log) -> list[Send]:
+        return [Send("part", {"amount": number}) for number in range(300)]
+
+    def part(state: Log) -> Log:
+        return {"seen": [(state["amount"], interrupt(f"part {state['amount']}?"))]}
+
+    builder: StateGraph[Any] = StateGraph(Log)
+    builder.add_node("part", part)
+    builder.add_conditional_edges(START, scatter, ["part"])
+    desk = await open_desk({"g": builder})
+    await started(desk)
+    asked = await rows(desk, "SELECT title, interrupt_id FROM requests")
+    await resume(desk.office, "t", {row["interrupt_id"]: row["title"] for row in asked}, by="jane")
+    thread = await settled(desk)
+    expected = [[number, f"part {number}?"] for number in range(300)]
+    assert sorted(thread.values["seen"]) == expected
+
+
 async def test_a_subgraph_of_a_subgraph_asks_once_and_is_answered_there(
     open_desk: OpenDesk,
 ) -> None:
@@ -186,6 +205,33 @@ async def test_a_graph_called_in_a_node_asks_for_itself(open_desk: OpenDesk) -> 
     assert (await the_open(desk)).node == "left"
     assert (await answered(desk, "L")).values["seen"] == [["left", "L"]]
     assert (await events(desk)).count("request.opened") == 1
+
+
+async def test_a_subgraph_with_a_memory_of_its_own_asks_at_every_call(open_desk: OpenDesk) -> None:
+    def scatter(state: Log) -> list[Send]:
+        return [Send("part", {"amount": number}) for number in range(2)]
+
+    def part(state: Log) -> Log:
+        return {"seen": [interrupt(f"part {state['amount']}?")]}
+
+    inner: StateGraph[Any] = StateGraph(Log)
+    inner.add_node("part", part)
+    inner.add_conditional_edges(START, scatter, ["part"])
+    builder: StateGraph[Any] = StateGraph(Log)
+    builder.add_node("agent", inner.compile(checkpointer=True))
+    builder.add_edge(START, "agent")
+    desk = await open_desk({"g": builder})
+    for _ in range(2):
+        await started(desk)
+        asked = await by_title(desk, "open")
+        assert {title: request.node for title, request in asked.items()} == {
+            "part 0?": "part",
+            "part 1?": "part",
+        }
+        for request in asked.values():
+            await desk.decide(request.id, "respond", values={"value": "x"}, by="jane")
+        assert (await settled(desk)).status is ThreadStatus.IDLE
+    assert [r.delivery.value for r in await listed(desk)] == ["delivered"] * 4
 
 
 async def test_an_answer_that_a_graph_without_memory_cannot_take_shows_as_failed(

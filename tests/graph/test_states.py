@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langgraph.channels import DeltaChannel
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
@@ -68,6 +70,47 @@ async def test_a_pydantic_state_is_a_model_in_the_node_and_json_on_the_thread(
 class Data:
     amount: Decimal = Decimal("1.10")
     seen: Annotated[list[Any], operator.add] = field(default_factory=list)
+
+
+def _grown(state: list[Any], new: Sequence[list[Any]]) -> list[Any]:
+    return [*state, *(each for part in new for each in part)]
+
+
+class Growing(TypedDict):
+    items: Annotated[list[Any], DeltaChannel(_grown)]
+
+
+async def test_a_channel_that_is_kept_by_its_changes_survives_the_pause(
+    open_desk: OpenDesk,
+) -> None:
+    def first(state: Growing) -> Growing:
+        return {"items": ["first"]}
+
+    def second(state: Growing) -> Growing:
+        return {"items": [interrupt("which?")]}
+
+    def third(state: Growing) -> Growing:
+        return {"items": [len(state["items"])]}
+
+    desk = await open_desk({"g": chain(first, second, third, state=Growing)})
+    await started(desk, input={"items": ["in"]})
+    assert (await answered(desk, "a")).values["items"] == ["in", "first", "a", 3]
+    await started(desk, input={"items": ["on"]})
+    assert (await answered(desk, "b")).values["items"][4:] == ["on", "first", "b", 7]
+
+
+async def test_the_history_of_a_thread_is_the_engines(open_desk: OpenDesk) -> None:
+    def node(state: Log) -> Log:
+        return {"seen": [interrupt("which?")]}
+
+    desk = await open_desk({"g": chain(node)})
+    await started(desk)
+    await answered(desk, "this")
+    graph = desk.office.catalog["g"].graph
+    config: Any = {"configurable": {"thread_id": "t"}}
+    history = [state async for state in graph.aget_state_history(config)]
+    assert [state.next for state in history] == [(), ("node",), ("__start__",)]
+    assert history[0].values == {"seen": ["this"]}
 
 
 async def test_a_dataclass_state_works_as_well(open_desk: OpenDesk) -> None:

@@ -223,7 +223,7 @@ async def test_a_queued_run_is_cancelled_without_a_trace(open_desk: OpenDesk) ->
 
 
 async def test_cancelling_a_run_leaves_the_one_behind_it_alone(open_desk: OpenDesk) -> None:
-    for round_ in range(20):
+    for round_ in range(8):
         gate = Gate()
 
         async def slow(state: Log, gate: Gate = gate) -> Log:

@@ -104,8 +104,11 @@ def node_of(task_id: str, checkpoint_ns: str) -> str | None:
     namespace = _asking.pop(task_id, None)
     if namespace is None:
         return None
-    below = namespace[len(checkpoint_ns) + 1 :] if checkpoint_ns else namespace
-    return below.partition("|")[0].rpartition(":")[0]
+    segments = namespace.split("|")
+    if ":" not in checkpoint_ns:  # of a graph with a memory of its own, named without ids
+        segments = [segment for segment in segments if not segment.isdigit()]
+    depth = checkpoint_ns.count("|") + 1 if checkpoint_ns else 0
+    return segments[depth].rpartition(":")[0] if depth < len(segments) else None
 
 
 _asking: OrderedDict[str, str] = OrderedDict()

@@ -387,7 +387,8 @@ class _Execution:
         LangGraph would go on without the answer, as if that node had never been there.
         """
         pause, graph = request.pause, self.graph
-        way = [part.partition(":")[0] for part in pause.checkpoint_ns.split("|") if ":" in part]
+        parts = pause.checkpoint_ns.split("|") if pause.checkpoint_ns else []
+        way = [part.partition(":")[0] for part in parts if not part.isdigit()]
         for node in (*way, pause.node):
             if node not in graph.nodes:
                 return node
