@@ -43,6 +43,7 @@ async def test_a_graph_shows_its_schemas(api: Api) -> None:
         "topic",
         "text",
         "decision",
+        "policy",
         "finished",
         "log",
     }
