@@ -131,7 +131,7 @@ def _rounds(
         measured: dict[str, list[dict[str, float]]] = defaultdict(list)
         cycles = max(options.cycles, concurrency * 4)
         for child in contenders.values():
-            child.measure(concurrency, max(20, concurrency * 2))  # warm up
+            child.measure(concurrency, max(120, concurrency * 8))  # plans are made, caches filled
         for _ in range(options.rounds):
             for name, child in contenders.items():
                 before = {each: cpu_of(pid) for each, pid in processes[name].items()}

@@ -211,7 +211,7 @@ class GroupCommit:
     ) -> tuple[set[Lease], dict[str, Rested]]:
         """Commit what is still under its lease; the leases that hold, and the threads at rest."""
         if not writes[0].afterwards:
-            async with self._database.connection() as conn:
+            async with self._database.committing() as conn:
                 return await execute(conn, writes, patient=patient)
         async with self._database.transaction() as conn:
             held, rested = await execute(conn, writes, patient=patient)

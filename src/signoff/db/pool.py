@@ -93,43 +93,46 @@ class Database:
     def __init__(self, url: str, *, max_connections: int = 12) -> None:
         self.instance = token_hex(6)
         self.conninfo = conninfo(url, self.instance)
-        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            self.conninfo,
-            min_size=min(2, max_connections),
-            max_size=max_connections,
-            open=False,
-            kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
-            configure=_configure,
-            name="signoff",
+        self.pool = self._pool(
+            "signoff", "", min_size=min(2, max_connections), max_size=max_connections
         )
-        self.relaxed: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            make_conninfo(
-                self.conninfo,
-                options=f"{conninfo_to_dict(self.conninfo)['options']} -c synchronous_commit=off",
-            ),
-            min_size=1,
-            max_size=4,
-            open=False,
-            kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
-            configure=_configure,
-            name="signoff relaxed",
+        self.relaxed = self._pool("signoff relaxed", "-c synchronous_commit=off", max_size=4)
+        # Few connections and one plan for each statement: planning one anew takes longer than it.
+        self.writing = self._pool(
+            "signoff writing", "-c plan_cache_mode=force_generic_plan", max_size=3
         )
         self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
+
+    def _pool(
+        self, name: str, settings: str, *, max_size: int, min_size: int = 1
+    ) -> AsyncConnectionPool[Connection]:
+        options = f"{conninfo_to_dict(self.conninfo)['options']} {settings}".strip()
+        return AsyncConnectionPool(
+            make_conninfo(self.conninfo, options=options),
+            min_size=min_size,
+            max_size=max_size,
+            open=False,
+            kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+            configure=_configure,
+            name=name,
+        )
 
     async def __aenter__(self) -> Self:
         await self._reach()
         try:
-            await self.pool.open(wait=True, timeout=PATIENCE)
-            await self.relaxed.open(wait=True, timeout=PATIENCE)
+            for pool in self._pools():
+                await pool.open(wait=True, timeout=PATIENCE)
         except (PoolTimeout, OperationalError) as error:
-            await self.pool.close()
-            await self.relaxed.close()
+            await self.__aexit__()
             raise DatabaseUnreachable(f"the database does not answer: {error}") from error
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.relaxed.close()
-        await self.pool.close()
+        for pool in self._pools():
+            await pool.close()
+
+    def _pools(self) -> tuple[AsyncConnectionPool[Connection], ...]:
+        return self.pool, self.relaxed, self.writing
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -179,10 +182,21 @@ class Database:
             async with self.relaxed.connection() as conn:
                 yield conn
 
+    @asynccontextmanager
+    async def committing(self) -> AsyncIterator[Connection]:
+        """A connection for the statements in which groups commit.
+
+        Raises:
+            DatabaseUnreachable: There is none, or it was lost; the last statement may have counted.
+        """
+        with _reaching():
+            async with self.writing.connection() as conn:
+                yield conn
+
     async def refresh(self) -> None:
         """Put new connections in the place of broken ones, before somebody is given one of them."""
-        await self.pool.check()
-        await self.relaxed.check()
+        for pool in self._pools():
+            await pool.check()
 
     async def connect(self) -> Connection:
         """A connection outside the pool, for listening and for locks that outlive a statement."""
