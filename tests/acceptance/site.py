@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,7 +16,7 @@ from typing import Any, Self
 import httpx
 import psycopg
 
-from signoff.db.embedded_server import Server
+from signoff.db.embedded_server import Server, alive
 from tests import processes
 from tests.acceptance.gates import TIMEOUT, Gates
 from tests.acceptance.ledger import Ledger
@@ -263,6 +264,16 @@ class Site:
             with suppress(psycopg.Error):
                 for row in self.ledger.rows(f"SELECT * FROM {table}"):
                     print({key: value for key, value in row.items() if value is not None})
+
+
+def kill_postgres(server: Server) -> None:
+    """kill -9 of a PostgreSQL, and return once it runs no more."""
+    postmaster = server.postmaster()
+    assert postmaster is not None
+    postmaster.kill()
+    deadline = time.monotonic() + TIMEOUT
+    while alive(postmaster):
+        assert time.monotonic() < deadline
 
 
 def payments(effects: Path) -> dict[str, Counter[str]]:

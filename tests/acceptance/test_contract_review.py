@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from signoff.db.embedded_server import Server
 from tests import processes
 from tests.acceptance.ledger import Ledger
+from tests.acceptance.site import kill_postgres
 from tests.processes import Program
 
 PROJECT = Path(__file__).parents[2] / "examples" / "contract_review"
@@ -78,13 +78,6 @@ class Way(ABC):
         lines = self.register.read_text().splitlines() if self.register.exists() else []
         return [json.loads(line) for line in lines]
 
-    def kill_database(self) -> None:
-        """kill -9 of PostgreSQL, which nobody starts again."""
-        postmaster = self.postgres.postmaster()
-        assert postmaster is not None
-        postmaster.kill()
-        psutil.wait_procs([postmaster], timeout=10)
-
     @property
     def postgres(self) -> Server:
         """The embedded database."""
@@ -113,7 +106,7 @@ class Processes(Way):
             if kill:
                 program.kill()
         if kill:
-            self.kill_database()
+            kill_postgres(self.postgres)
         else:
             assert [program.stop() for program in self.programs] == [0] * len(self.programs)
         for program in self.programs:
@@ -225,7 +218,8 @@ class ByTheLibrary(Way):
         assert self.program.stdout is not None
         if kill:
             self.program.kill()
-            self.kill_database()
+            self.program.wait(60)
+            kill_postgres(self.postgres)
         self.program.stdin.close()
         code = self.program.wait(60)
         self.program.stdout.close()

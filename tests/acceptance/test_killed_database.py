@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import psutil
 import pytest
 
-from tests.acceptance.site import Site, payments
+from tests.acceptance.site import Site, kill_postgres, payments
 
 BACK = "the listening connection is back"
 
@@ -31,10 +30,7 @@ def kill_database(site: Site) -> Callable[[], None]:
     """kill -9 of the PostgreSQL of a site; waits, when called, until all processes have it back."""
     programs = site.running("worker", "serve")
     before = [program.output.count(BACK) for program in programs]
-    postmaster = site.embedded.postmaster()
-    assert postmaster is not None
-    postmaster.kill()
-    psutil.wait_procs([postmaster], timeout=10)
+    kill_postgres(site.embedded)
 
     def wait() -> None:
         for program, times in zip(programs, before, strict=True):
