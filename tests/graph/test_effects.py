@@ -11,6 +11,7 @@ import pytest
 from langgraph.types import interrupt
 
 from signoff import once
+from signoff.db.pool import Database
 from signoff.domain.errors import LeaseLost
 from signoff.domain.thread import Lease, ThreadStatus
 from signoff.graph.effects import EffectLog
@@ -130,6 +131,33 @@ async def test_an_effect_that_raised_happens_again_under_the_same_idempotency_ke
     assert (await settled(desk)).values["seen"] == ["yes", "receipt"]
     assert len(keys) == 2
     assert len(set(keys)) == 1
+
+
+async def test_an_effect_is_noted_once_the_database_is_back(
+    open_desk: OpenDesk, database: Database
+) -> None:
+    """PostgreSQL goes away while the effect happens: it did happen, and does not have to again."""
+    effects = Effects()
+
+    async def effect(idempotency_key: str) -> str:
+        receipt = effects.happen(idempotency_key)
+        async with database.connection() as conn:
+            await conn.execute(
+                """
+                SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()
+                   AND application_name LIKE 'signoff%'
+                """
+            )
+        return receipt
+
+    async def node(state: Log) -> Log:
+        return {"seen": [await once("pay", effect)]}
+
+    desk = await open_desk({"g": chain(node)})
+    thread = await started(desk)
+    assert (thread.status, thread.values["seen"]) == (ThreadStatus.IDLE, ["receipt 1"])
+    assert len(effects.keys) == 1
 
 
 async def test_what_an_effect_returned_comes_back_as_it_was(open_desk: OpenDesk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from signoff.db.pool import Database
 from signoff.domain.run import RunStatus
 from signoff.domain.thread import ThreadStatus
 from signoff.service import read
+from signoff.stopping import stopped
+from signoff.worker import engine
 from tests.conftest import OpenDesk
 from tests.helpers import (
     TIMEOUT,
@@ -71,17 +74,15 @@ class Review(Node):
         return {"seen": [answer]}
 
 
-def dies(desk: Any) -> list[asyncio.Task[None]]:
+def dies(desk: Any) -> None:
     """Have a desk's worker be dead: it neither renews nor works nor looks at anything any more."""
-    engine = desk.engine
-    engine._heartbeat.stop()
-    engine._closing = True
+    worker = desk.engine
+    worker._heartbeat.stop()
+    worker._closing = True
     desk.office.hand = None
-    tasks = list(engine._active.values())
-    for duty in engine._duties:
+    for duty in worker._duties:
         duty._task.cancel()
-    engine._jobs.stop()
-    return tasks
+    worker._jobs.stop()
 
 
 async def reached(node: Node) -> None:
@@ -268,6 +269,48 @@ async def test_a_worker_that_is_told_to_stop_hands_back_what_takes_too_long(
     await asyncio.wait_for(desk.__aexit__(None, None, None), TIMEOUT)
     assert (await settled(other)).values["seen"] == ["node"]
     assert (node.ended, again.ended) == (0, 1)
+
+
+async def test_a_node_that_cannot_be_stopped_does_not_keep_its_worker_from_stopping(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PATIENCE", 0.1)
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(state: Log) -> Log:
+        reached.set()
+        while not go.is_set():
+            with suppress(asyncio.CancelledError):
+                await go.wait()
+        return {"seen": ["stubborn"]}
+
+    desk = await open_desk({"g": chain(stubborn)}, shutdown_grace="0.05s")
+    await desk.start("g", {}, by="starter", thread_id="t")
+    await asyncio.wait_for(reached.wait(), TIMEOUT)
+    await asyncio.wait_for(desk.__aexit__(None, None, None), TIMEOUT)
+    go.set()
+    other = await open_desk({"g": chain(stubborn)})
+    assert (await settled(other)).values["seen"] == ["stubborn"]
+
+
+async def test_a_task_is_cancelled_until_it_ends() -> None:
+    """A cancellation gets lost where something raises its own error instead."""
+    swallowed = 0
+
+    async def careless() -> None:
+        nonlocal swallowed
+        while True:
+            try:
+                await asyncio.sleep(TIMEOUT)
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed > 1:
+                    raise
+
+    task = asyncio.create_task(careless())
+    await asyncio.sleep(0)
+    assert await stopped([task])
+    assert (task.cancelled(), swallowed) == (True, 2)
 
 
 async def test_a_sync_node_that_hangs_does_not_keep_its_worker_from_stopping(

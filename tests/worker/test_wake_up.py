@@ -125,6 +125,28 @@ async def test_a_lost_listening_connection_is_made_again_and_nothing_is_missed(
         await eventually(partial(both_listen_again, client, before))
 
 
+async def test_a_notice_that_nobody_understands_does_not_make_deaf(open_desk: OpenDesk) -> None:
+    client = await open_desk({"g": chain(nothing)}, work=False)
+    await open_desk({"g": chain(nothing)})
+    for odd in (
+        "",
+        "jobs",
+        "jobs[",
+        "jobs {",
+        'jobs[["g"]]',
+        "jobs[3]",
+        "threads",
+        "cancel x y",
+        "?",
+    ):
+        await rows(client, "SELECT pg_notify('signoff', %s)", odd)
+    began = time.perf_counter()
+    for number in range(5):
+        await client.start("g", {}, by="starter", thread_id=f"t{number}")
+        await settled(client, f"t{number}")
+    assert time.perf_counter() - began < POLL / 2
+
+
 async def test_a_wake_up_that_comes_while_nobody_waits_is_kept_for_who_waits_next() -> None:
     wake = WakeUp()
     wake.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Self
 
 import orjson
@@ -15,6 +15,7 @@ from psycopg import Error
 from signoff.db.jobs import CHANNEL, NEWS, News
 from signoff.db.pool import Connection, Database
 from signoff.domain.thread import Thread
+from signoff.stopping import stopped
 
 log = structlog.get_logger(__name__)
 
@@ -64,9 +65,7 @@ class Notices:
 
     async def __aexit__(self, *exc: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await stopped([self._task])
 
     @asynccontextmanager
     async def of_thread(self, thread_id: str) -> AsyncIterator[Changed]:
@@ -100,7 +99,10 @@ class Notices:
                         log.info("the listening connection is back")
                     self._missed()
                     async for notice in conn.notifies():
-                        self._dispatch(notice.payload)
+                        try:
+                            self._dispatch(notice.payload)
+                        except Exception:
+                            log.exception("not understood", payload=notice.payload[:200])
                 finally:
                     await conn.close()
             except (Error, OSError) as error:

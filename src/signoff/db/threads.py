@@ -267,14 +267,16 @@ async def rest(conn: Connection, thread_id: str, *, at: datetime) -> None:
     )
 
 
-async def hand_back(conn: Connection, worker: int, thread_ids: Sequence[str]) -> dict[str, str]:
-    """Free threads that a stopping worker has not finished; id and graph of each."""
+async def hand_back(
+    conn: Connection, worker: int, thread_ids: Sequence[str] | None
+) -> dict[str, str]:
+    """Free these threads of a worker, or all that it holds; id and graph of each."""
     cursor = await conn.execute(
         """
         UPDATE threads SET leased_by = NULL, epoch = epoch + 1
-         WHERE leased_by = %s AND id = ANY(%s) RETURNING id, graph
+         WHERE leased_by = %s AND id = ANY(coalesce(%s, ARRAY[id])) RETURNING id, graph
         """,
-        (worker, list(thread_ids)),
+        (worker, None if thread_ids is None else list(thread_ids)),
     )
     return {row["id"]: row["graph"] async for row in cursor}
 

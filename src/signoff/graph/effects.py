@@ -10,8 +10,12 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from signoff.db import effects, threads
 from signoff.db.pool import Database
+from signoff.domain.errors import DatabaseUnreachable
 from signoff.domain.thread import Lease
 from signoff.once import Begun
+
+PATIENCE = 60.0
+"""Seconds in which the database may come back, so that an effect need not happen again."""
 
 
 class EffectLog:
@@ -42,16 +46,25 @@ class EffectLog:
         )
 
     async def complete(self, key: str, result: Any) -> None:
-        """Keep what the effect returned.
+        """Keep what the effect returned, for a while also where the database is away.
 
         Raises:
             LeaseLost: Another process runs this thread by now, and will do the effect again,
                 under the same idempotency key.
+            DatabaseUnreachable: So will whoever goes on with the thread.
         """
         type_, data = self._serde.dumps_typed(result)
-        async with self._database.transaction() as conn:
-            await threads.hold(conn, self._lease)
-            await effects.complete(conn, self._lease, key, type_, data)
+        give_up_at = self.loop.time() + PATIENCE
+        while True:
+            try:
+                async with self._database.transaction() as conn:
+                    await threads.hold(conn, self._lease)
+                    await effects.complete(conn, self._lease, key, type_, data)
+                return
+            except DatabaseUnreachable:
+                if self.loop.time() > give_up_at:
+                    raise
+                await asyncio.sleep(0.1)
 
 
 def idempotency_key(thread_id: str, key: str) -> str:

@@ -125,8 +125,8 @@ def _refused(assignment: Assignment, error: Exception) -> Result:
     return Result(status=RunStatus.FAILED, error=reason, failed=dict.fromkeys(pending, reason))
 
 
-async def hand_back(office: Office, worker: int, thread_ids: list[str]) -> None:
-    """Free threads whose runs this worker has stopped, and have another go on with them."""
+async def hand_back(office: Office, worker: int, thread_ids: list[str] | None) -> None:
+    """Free these threads of a worker, or all that it holds, and have another go on with them."""
     async with office.database.transaction() as conn:
         freed = await threads.hand_back(conn, worker, thread_ids)
         for thread_id, graph in freed.items():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
 from signoff.domain.errors import DatabaseUnreachable
+from signoff.stopping import stopped
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +30,7 @@ class Duty:
     async def stop(self) -> None:
         """End, in the middle of it if need be: its transactions roll back."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await stopped([self._task])
 
     async def _run(self) -> None:
         while True:

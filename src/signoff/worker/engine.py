@@ -24,6 +24,7 @@ from signoff.service.keep_time import keep_time
 from signoff.service.office import Office
 from signoff.service.rescue import rescue
 from signoff.service.work import begin_run, finish_run, hand_back, pass_on, take_thread
+from signoff.stopping import stopped
 from signoff.worker.duty import Duty
 from signoff.worker.heartbeat import Heartbeat
 from signoff.worker.wake import WakeUp
@@ -35,6 +36,9 @@ TICK = timedelta(seconds=1)
 
 POLL = 2.0
 """Seconds after which jobs are looked for without being told: a safety net only."""
+
+PATIENCE = 5.0
+"""Seconds in which a node has to heed that it is cancelled, when the worker stops."""
 
 MAX_PAUSE = 10.0
 """The most seconds between two tries of something that does not work."""
@@ -124,22 +128,18 @@ class Engine:
         if self._jobs is not None:
             self._jobs.stop()  # type: ignore[no-untyped-call]
         if self._rebirth is not None:
-            self._rebirth.cancel()
-            await asyncio.wait([self._rebirth])
+            await stopped([self._rebirth])
         if self._active:
             await asyncio.wait(list(self._active.values()), timeout=grace)
-        unfinished = dict(self._active)
-        for task in unfinished.values():
-            task.cancel()
-        if ending := [*unfinished.values(), *self._reaching]:
-            await asyncio.wait(ending)
+        if not await stopped([*self._active.values(), *self._reaching], patience=PATIENCE):
+            log.warning("some nodes cannot be stopped", thread_ids=sorted(self._active))
         if self._jobs_task is not None:
             await self._jobs_task
         if self._heartbeat is not None:
             self._heartbeat.stop()
         if self._worker_id is not None:
             try:
-                await hand_back(self._office, self._worker_id, list(unfinished))
+                await hand_back(self._office, self._worker_id, None)
                 async with self._office.database.connection() as conn:
                     await workers.remove(conn, [self._worker_id])
             except Exception as error:
@@ -365,4 +365,7 @@ class Engine:
     async def _look_at(self, thread_id: str) -> None:
         while len(self._active) >= self._capacity:
             await asyncio.wait(self._active.values(), return_when=asyncio.FIRST_COMPLETED)
-        await self.work(thread_id)
+        try:
+            await self.work(thread_id)
+        except DatabaseUnreachable:
+            log.warning("a job has to wait for the database", thread_id=thread_id)
