@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-TIMEOUT = 20.0
+TIMEOUT = 30.0
 """Seconds after which something that should have happened did not."""
 
 
