@@ -316,6 +316,7 @@ def test_a_desks_answer_fills_in_all_of_the_decision():
             "at": "2026-01-31T09:30:00+00:00",
             "timed_out": False,
             "escalated": True,
+            "waited": "PT26H0.5S",
             "request_id": "r-1",
             "votes": [{**vote, "at": "2026-01-31T09:30:00+00:00"}],
         },
@@ -328,11 +329,21 @@ def test_a_desks_answer_fills_in_all_of_the_decision():
         by="jane@firm.com",
         at=at,
         escalated=True,
+        waited=timedelta(hours=26, seconds=0.5),
         request_id="r-1",
         votes=(
             Vote(by="jane@firm.com", action="approve", values=Values(days=3), note="ok", at=at),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "waited"),
+    [("PT0S", timedelta()), (timedelta(), timedelta()), ("PT1H30M", timedelta(minutes=90))],
+)
+def test_the_time_waited_is_a_timedelta_and_none_where_nobody_measured_it(said, waited):
+    assert decided(asking("?"), {"action": "approve", "waited": said}).waited == waited
+    assert decided(asking("?"), {"action": "approve"}).waited is None
 
 
 def test_the_values_of_a_model_are_validated_and_filled_in():
@@ -371,6 +382,8 @@ BAD_ANSWERS = [
     ({"action": "reject", "by": 3}, "/by"),
     ({"action": "reject", "at": "yesterday"}, "/at"),
     ({"action": "reject", "timed_out": "no"}, "/timed_out"),
+    ({"action": "reject", "waited": "ages"}, "/waited"),
+    ({"action": "reject", "waited": 3}, "/waited"),
     ({"action": "reject", "votes": [3]}, "/votes"),
     ({"action": "reject", "note": "x" * 2**20}, ""),
 ]

@@ -6,8 +6,8 @@ runs under plain LangGraph with any checkpointer:
     graph.invoke(Command(resume={"action": "approve", "note": "fine"}), config)
 
 An answer is `{"action", "values"?, "note"?}`; a desk adds `by`, `at`, `timed_out`, `escalated`,
-`request_id` and `votes`. A bad answer raises `pydantic.ValidationError` in the node, is not kept,
-and the question can be answered again.
+`waited` (an ISO 8601 duration such as `PT1H30M`), `request_id` and `votes`. A bad answer raises
+`pydantic.ValidationError` in the node, is not kept, and the question can be answered again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from signoff import envelope, schema
-from signoff.domain import jsontext
-from signoff.domain.errors import FieldError, InvalidAnswer, TooLarge
+from signoff.domain import duration, jsontext
+from signoff.domain.errors import FieldError, InvalidAnswer, InvalidPolicy, TooLarge
 from signoff.envelope import Action, Choices, Reply
 
 if TYPE_CHECKING:
@@ -95,6 +95,9 @@ class Decision:
     """Whether the deadline passed and this is what `otherwise` says."""
     escalated: bool = False
     """Whether the request had been escalated by then."""
+    waited: timedelta | None = None
+    """How long the question was open, by the desk's clock and not the working hours of a calendar;
+    None under plain LangGraph, which does not know."""
     request_id: str | None = None
     votes: tuple[Vote, ...] = ()
     """All votes, in the order in which they were cast."""
@@ -205,7 +208,10 @@ def _answer_to(choices: Choices) -> Any:
 
 
 _KEYS: Final = frozenset(
-    ("action", "values", "note", "by", "at", "timed_out", "escalated", "request_id", "votes")
+    (
+        *("action", "values", "note", "by", "at", "timed_out", "escalated", "waited"),
+        *("request_id", "votes"),
+    )
 )
 
 
@@ -279,6 +285,7 @@ class _Answer:
             at=_moment(answer, "at"),
             timed_out=_flag(answer, "timed_out"),
             escalated=_flag(answer, "escalated"),
+            waited=_span(answer, "waited"),
             request_id=_text(answer, "request_id"),
             votes=_votes(answer),
         )
@@ -360,3 +367,15 @@ def _moment(answer: Mapping[str, Any], key: str) -> datetime | None:
     if moment is not None and moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment
+
+
+def _span(answer: Mapping[str, Any], key: str) -> timedelta | None:
+    value = answer.get(key)
+    if value is None:
+        return None
+    if value in (timedelta(), duration.isoformat(timedelta())):
+        return timedelta()
+    try:
+        return duration.parse(value)
+    except InvalidPolicy:
+        raise _refuse([FieldError(f"/{key}", "must be a duration such as PT1H30M")]) from None

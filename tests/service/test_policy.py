@@ -31,6 +31,7 @@ def review(state: State) -> State:
             "timed_out": decision.timed_out,
             "escalated": decision.escalated,
             "votes": len(decision.votes),
+            "hours": decision.waited / timedelta(hours=1),
         }
     }
 
@@ -213,6 +214,7 @@ async def test_the_clock_reminds_escalates_and_decides_in_order_and_once(
         "timed_out": True,
         "escalated": True,
         "votes": 0,
+        "hours": 25,
     }
     events = [entry["event"] for entry in await desk.audit(request_id=request.id)]
     assert events == [
@@ -236,7 +238,14 @@ async def test_without_a_fallback_a_late_request_stays_open_and_is_overdue(
     assert (late.state, late.overdue, late.wake_at) == ("open", True, None)
     assert [r.id for r in (await desk.requests(overdue=True)).items] == [request.id]
     await desk.decide(request.id, "approve", by="jane")
-    assert (await outcome(desk, request))["timed_out"] is False
+    assert await outcome(desk, request) == {
+        "action": "approve",
+        "by": "jane",
+        "timed_out": False,
+        "escalated": False,
+        "votes": 1,
+        "hours": 2,
+    }
 
 
 async def test_of_a_decision_and_the_deadline_at_once_exactly_one_wins(

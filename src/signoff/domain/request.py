@@ -234,8 +234,13 @@ class Request:
 
     @property
     def waited(self) -> timedelta | None:
-        """How long it took until it was closed; None while it is open."""
-        return None if self.closed_at is None else self.closed_at - self.opened_at
+        """How long it took until it was closed; None while it is open.
+
+        Nothing at least, should two machines' clocks differ.
+        """
+        if self.closed_at is None:
+            return None
+        return max(timedelta(), self.closed_at - self.opened_at)
 
     @property
     def missing(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from signoff.domain.decision import Ballot, Outcome
+from signoff.domain.duration import isoformat
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.jsontext import check, digest
 from signoff.domain.policy import CALL, Policy
@@ -63,8 +64,10 @@ class AskKind:
         return Ballot(action=value["action"], values=values or {}, note=note)
 
     def resume_value(self, request: Request, outcome: Outcome) -> dict[str, Any]:
+        waited = request.waited
         return {
             **outcome.to_json(),
+            "waited": None if waited is None else isoformat(waited),
             "request_id": request.id,
             "votes": [vote.to_json() for vote in request.votes],
         }
