@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test check format demo bench clean
+.PHONY: help venv test check format demo example bench clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ format: $(READY)  ## Format the code and mend what can be mended by itself
 
 demo: $(READY)  ## Start everything with example threads waiting, and say what to try
 	$(BIN)/python -m examples.demo
+
+example: $(READY)  ## Serve one of examples/: make example NAME=document_approval
+	@test -f "examples/$(NAME)/README.md" || { \
+		echo "NAME is one of:" $(patsubst examples/%/README.md,%,$(wildcard examples/*/README.md)) >&2; exit 2; }
+	cd "examples/$(NAME)" && "$(abspath $(BIN))/python" $(if $(wildcard examples/$(NAME)/main.py),main.py,-m signoff.cli dev)
 
 bench: $(READY)  ## Measure Signoff against plain LangGraph; see bench/README.md
 	$(BIN)/python -m bench $(ARGS)

@@ -60,6 +60,15 @@ def database_url(server: str, template: str) -> Iterator[str]:
     _sql(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
 
+@pytest.fixture(scope="module")
+def module_database_url(server: str, template: str) -> Iterator[str]:
+    """The address of a migrated database that the tests of one module share."""
+    name = f"signoff_module_{os.getpid()}_{next(_numbers)}"
+    _sql(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    yield make_conninfo(server, dbname=name)
+    _sql(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
 @pytest.fixture
 def empty_database_url(server: str) -> Iterator[str]:
     """The address of a database without any table."""
