@@ -110,8 +110,9 @@ def test_the_served_review_admits_the_senior_manager_once_it_is_escalated(
     example.start("review_with_deadline", "escalated", document="Q3", escalate_after="0.2s")
     request = example.open("escalated")
     example.ledger.until(
-        "SELECT 1 FROM requests WHERE id = %s AND priority = 'high'",
+        "SELECT 1 FROM audit WHERE request_id = %s AND body LIKE %s",
         request.id,
+        "%request.escalated%",
     )
     done = example.decide(request, "reject", SVEN, note="Not this quarter.")
     assert done["values"]["status"] == "rejected"
