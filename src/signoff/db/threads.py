@@ -144,34 +144,38 @@ async def add_work(conn: Connection, thread_id: str) -> None:
     await conn.execute("UPDATE threads SET work = work + 1 WHERE id = %s", (thread_id,))
 
 
-async def lease(conn: Connection, thread_id: str, worker: int) -> Lease | None:
+async def lease(conn: Connection, thread_id: str, worker: int) -> tuple[Lease, int] | None:
     """Take a busy thread that nobody alive holds; None if there is nothing to take.
 
-    Jobs that wait to look at it are done with that.
+    With the lease comes the epoch before it. Jobs that wait to look at the thread are done with that.
 
     The step of the epoch is a random one: this commit may be undone by a crash of the database,
     and what the one who made it still writes must not pass for the next one's.
     """
     cursor = await conn.execute(
         """
-        WITH leased AS (
-            UPDATE threads
-               SET leased_by = %(worker)s, epoch = epoch + 1 + (random() * 1000000)::int
+        WITH free AS MATERIALIZED (
+            SELECT id, epoch FROM threads
              WHERE id = %(id)s AND ready_at IS NOT NULL
                AND (leased_by IS NULL OR NOT EXISTS (
                    SELECT 1 FROM workers WHERE workers.id = leased_by AND alive_until >= now()))
-            RETURNING epoch
+               FOR NO KEY UPDATE
+        ), leased AS (
+            UPDATE threads
+               SET leased_by = %(worker)s, epoch = free.epoch + 1 + (random() * 1000000)::int
+              FROM free WHERE threads.id = free.id
+            RETURNING threads.epoch, free.epoch AS before
         ), done AS (
             DELETE FROM procrastinate_jobs
              WHERE status = 'todo' AND args ->> 'thread_id' = %(id)s
                AND EXISTS (SELECT 1 FROM leased)
         )
-        SELECT epoch FROM leased
+        SELECT epoch, before FROM leased
         """,
         {"id": thread_id, "worker": worker},
     )
     row = await cursor.fetchone()
-    return Lease(thread_id, row["epoch"]) if row else None
+    return (Lease(thread_id, row["epoch"]), row["before"]) if row else None
 
 
 async def hold(conn: Connection, lease: Lease) -> int:

@@ -20,6 +20,7 @@ from signoff.domain.audit import AuditEntry
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Pause, Request, RequestState
 from signoff.graph.guard import VOID, Answers
+from signoff.graph.memory import Pausing, Trail
 from signoff.graph.opening import Opener
 from signoff.graph.pauses import understand
 from signoff.graph.writes import (
@@ -82,8 +83,10 @@ class RunContext:
         wait_for_writes: bool = False,
         opener: Opener,
         involved: Sequence[str] = (),
+        trail: Trail | None = None,
     ) -> None:
         self.stream = stream
+        self.trail = trail or Trail()
         self.lease = stream.lease
         self._group = group
         self._wait_for_writes = wait_for_writes
@@ -113,6 +116,14 @@ class RunContext:
     def paused(self) -> bool:
         """Whether a task of the graph waits for an answer, as far as this run has seen."""
         return bool(self._waiting)
+
+    def pausing(self) -> Pausing:
+        """How this run leaves its thread, as far as that can be said without a look."""
+        left = [t.request for t in self._known.values() if t.request.id not in self.delivered]
+        only = left[0] if len(left) == 1 and left[0].state is RequestState.OPEN else None
+        if any(tracked.request.voided for tracked in self._known.values()):
+            only = None
+        return Pausing(only, self.trail)
 
     async def send(self, write: Write) -> None:
         """Have the desk's committer write; wait for it only where the run asks for that.

@@ -30,6 +30,7 @@ from signoff.graph.catalog import Served
 from signoff.graph.context import Head, RunContext
 from signoff.graph.effects import EffectLog
 from signoff.graph.keys import ERROR, RUN, STRICT_RESUME
+from signoff.graph.memory import Pausing, Trail
 from signoff.graph.pauses import resume_value
 from signoff.graph.saver import SignoffSaver
 from signoff.graph.writes import answered, finished, interrupts
@@ -49,8 +50,9 @@ class Assignment:
 
     `known` are the thread's requests that are open, undelivered or withdrawn; `answers` those
     given so far to the tasks they belong to. `work` is how often the thread was given work when
-    the run was begun, and `fresh` says that it has no checkpoint yet. `stream` takes what the run
-    writes; what a run that went well has written may still be on its way when it returns.
+    the run was begun, and `fresh` says that it has no checkpoint yet. `trail` leads to the latest
+    one, where that is remembered. `stream` takes what the run writes; what a run that went well has
+    written may still be on its way when it returns.
     """
 
     work: int
@@ -58,6 +60,7 @@ class Assignment:
     known: Sequence[Request] = ()
     answers: Sequence[Answered] = ()
     fresh: bool = False
+    trail: Trail | None = None
     stream: Stream
 
     @property
@@ -73,7 +76,7 @@ class Result:
     `recovered` are requests whose answers the graph took in an earlier run that failed, and has
     now gone on with; `failed` those whose answers it could not be given or failed with, each with
     the reason. `stands` says that the graph was not run, as the thread waits for none of the
-    answers: it stands where it stood.
+    answers: it stands where it stood. `pausing` is how a run that paused has left the thread.
     """
 
     status: RunStatus
@@ -82,6 +85,7 @@ class Result:
     recovered: Sequence[str] = ()
     failed: dict[str, str] = field(default_factory=dict)
     stands: bool = False
+    pausing: Pausing | None = None
 
 
 class _Standing(Enum):
@@ -142,6 +146,7 @@ class _Execution:
             answers=assignment.answers,
             opener=served.saver.opener,
             involved=involved(assignment.run),
+            trail=assignment.trail,
         )
 
     async def run(self) -> Result:
@@ -237,6 +242,7 @@ class _Execution:
             error=error,
             recovered=recovered,
             failed=self._failed,
+            pausing=self._context.pausing() if status is RunStatus.PAUSED else None,
         )
 
     def _config(self) -> RunnableConfig:
@@ -269,7 +275,8 @@ class _Execution:
     async def _head(self) -> CheckpointTuple | None:
         if self._assignment.fresh:
             return None
-        return await self._checkpoint("")
+        remembered = await self.saver.remembered(self._assignment.trail)
+        return remembered or await self._checkpoint("")
 
     async def _checkpoint(
         self, checkpoint_ns: str, checkpoint_id: str | None = None

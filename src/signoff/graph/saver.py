@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from inspect import signature
 from math import isfinite
 from typing import Any
 
@@ -35,6 +36,7 @@ from signoff.graph import outside
 from signoff.graph.context import RunContext
 from signoff.graph.guard import node_of
 from signoff.graph.keys import RUN
+from signoff.graph.memory import Trail
 from signoff.graph.opening import Opener
 from signoff.graph.writes import Task
 
@@ -88,6 +90,11 @@ class SignoffSaver(AsyncPostgresSaver):
         await _flush(config)
         return await super().aget_tuple(config)
 
+    async def remembered(self, trail: Trail | None) -> CheckpointTuple | None:
+        """The checkpoint that a trail leads to, as if it were loaded; None if it leads to none."""
+        row = None if trail is None else trail.head()
+        return None if row is None else await self._load_checkpoint_tuple(row)
+
     async def alist(
         self,
         config: RunnableConfig | None,
@@ -132,8 +139,9 @@ class SignoffSaver(AsyncPostgresSaver):
         configurable = config["configurable"]
         thread_id = configurable["thread_id"]
         namespace = configurable.get("checkpoint_ns", "")
-        rows = self._checkpoint_rows(config, checkpoint, metadata, new_versions)
         run: RunContext | None = configurable.get(RUN)
+        trail = run.trail if run is not None and not namespace else None
+        rows = self._checkpoint_rows(config, checkpoint, metadata, new_versions, trail)
         if run is None:
             async with self._transaction() as conn:
                 await outside.checkpoint(
@@ -181,8 +189,9 @@ class SignoffSaver(AsyncPostgresSaver):
             checkpoint_ns=namespace,
             checkpoint_id=configurable["checkpoint_id"],
         )
-        rows = self._write_rows(task, task_path, writes)
         run: RunContext | None = configurable.get(RUN)
+        trail = run.trail if run is not None and not namespace else None
+        rows = self._write_rows(task, task_path, writes, trail)
         if run is None:
             async with self._transaction() as conn:
                 await outside.task_writes(
@@ -193,7 +202,16 @@ class SignoffSaver(AsyncPostgresSaver):
             run.note_writes(write, writes, task)
             await run.send(write)
 
-    def _write_rows(self, task: Task, task_path: str, writes: Sequence[tuple[str, Any]]) -> Rows:
+    # LangGraph asks for it with every run, to know what the method takes.
+    aput_writes.__signature__ = signature(aput_writes)  # type: ignore[attr-defined]
+
+    def _write_rows(
+        self,
+        task: Task,
+        task_path: str,
+        writes: Sequence[tuple[str, Any]],
+        trail: Trail | None,
+    ) -> Rows:
         """The rows of a task's writes. LangGraph keeps those of control channels in one slot each.
 
         A slot is written over only if all writes are of that sort, as LangGraph does it.
@@ -203,6 +221,9 @@ class SignoffSaver(AsyncPostgresSaver):
         for number, (channel, value) in enumerate(writes):
             index = WRITES_IDX_MAP.get(channel, number)
             type_, blob = self.serde.dumps_typed(value)
+            if trail is not None:
+                pending = task_path, channel, type_, blob
+                trail.write(task.checkpoint_id, task.id, index, pending, over=control)
             rows.add(
                 "control_writes" if control else "task_writes",
                 {
@@ -226,6 +247,7 @@ class SignoffSaver(AsyncPostgresSaver):
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
+        trail: Trail | None,
     ) -> Rows:
         """The rows of a checkpoint: plain scalars in its own row, all other values as blobs.
 
@@ -238,6 +260,7 @@ class SignoffSaver(AsyncPostgresSaver):
             "checkpoint_ns": configurable.get("checkpoint_ns", ""),
         }
         inline: dict[str, Any] = {}
+        stored: dict[str, Any] = {}
         rows = Rows()
         for channel, value in checkpoint["channel_values"].items():
             if _fits_json(value):
@@ -245,8 +268,12 @@ class SignoffSaver(AsyncPostgresSaver):
                 continue
             if isinstance(value, _DeltaSnapshot):
                 inline[channel] = True
+                trail = None  # rebuilt from older checkpoints as well
+            stored[channel] = checkpoint["channel_versions"].get(channel)
             if channel in new_versions:
                 type_, blob = self.serde.dumps_typed(value)
+                if trail is not None:
+                    trail.blob(channel, new_versions[channel], type_, blob)
                 rows.add(
                     "blobs",
                     {
@@ -257,15 +284,18 @@ class SignoffSaver(AsyncPostgresSaver):
                         "blob": base64(blob),
                     },
                 )
+        row = {
+            **place,
+            "checkpoint_id": checkpoint["id"],
+            "parent_checkpoint_id": configurable.get("checkpoint_id"),
+            "checkpoint": {**checkpoint, "channel_values": inline},
+            "metadata": get_serializable_checkpoint_metadata(config, metadata),
+        }
+        if trail is not None:
+            trail.checkpoint(row, stored)
         rows.add(
             "checkpoints",
-            {
-                **place,
-                "checkpoint_id": checkpoint["id"],
-                "parent_checkpoint_id": configurable.get("checkpoint_id"),
-                "checkpoint": {**checkpoint, "channel_values": inline},
-                "metadata": get_serializable_checkpoint_metadata(config, metadata),
-            },
+            row,
             key=(place["thread_id"], place["checkpoint_ns"], checkpoint["id"]),
         )
         return rows

@@ -17,6 +17,7 @@ from signoff.domain.audit import AuditEntry
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
     Conflict,
+    Forbidden,
     IdempotencyKeyReused,
     InvalidInput,
     NothingPending,
@@ -67,6 +68,8 @@ async def decide(
     if not is_id(request_id):
         raise RequestNotFound(f"There is no request {request_id}.")
     request_id = request_id.lower()
+    if (after := await _decide_unseen(office, request_id, ballot, by, idempotency_key)) is not None:
+        return after
     while True:
         async with office.database.connection() as conn:
             found = await requests.with_known(conn, request_id)
@@ -88,6 +91,29 @@ async def decide(
         elif await _record(office, found, _closing(found.request, after, idempotency_key)):
             return after
         # Somebody was faster: see what stands now, and answer to that.
+
+
+async def _decide_unseen(
+    office: Office, request_id: str, ballot: Ballot, by: str, idempotency_key: str | None
+) -> Request | None:
+    """Close a request as it is remembered, without a look; None if it takes one after all.
+
+    Recording finds out whether it still stands so. Whatever speaks against it may have changed
+    meanwhile, so nothing is refused from memory.
+    """
+    known = office.memory.of_request(request_id)
+    if known is None or known.request is None or known.request.policy.to:
+        return None
+    seen = known.request
+    try:
+        after = _voted(office, seen, ballot, Reviewer(name=by))
+        if after.outcome is None:
+            return None
+        closing = _closing(seen, after, idempotency_key)
+        found = Found(seen, [seen], known.epoch)
+        return after if await _record(office, found, closing) else None
+    except (Forbidden, Conflict, InvalidInput):
+        return None
 
 
 async def _count(
@@ -175,6 +201,7 @@ async def _record(office: Office, found: Found, closing: Closing) -> bool:
             run=replace(run, **recorded.settings, status=RunStatus.RUNNING, attempt=1),
             known=known,
             answers=answers,
+            trail=office.memory.trail(lease, known),
         )
     )
     return True

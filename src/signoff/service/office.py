@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from signoff.db.pool import Connection, Database
 from signoff.db.threads import Locked
 from signoff.domain.thread import Lease
 from signoff.graph.catalog import Catalog, assistant_id
+from signoff.graph.memory import Memory
 from signoff.graph.opening import Book
 from signoff.graph.runner import Assignment
 from signoff.policies import PolicyBook
@@ -35,7 +36,10 @@ class Hand(Protocol):
 
 @dataclass(slots=True)
 class Office:
-    """A desk's parts. `hand` is None where this process leaves all work to others."""
+    """A desk's parts. `hand` is None where this process leaves all work to others.
+
+    `memory` is what it still knows of the threads that paused in its hands.
+    """
 
     database: Database
     group: GroupCommit
@@ -45,6 +49,7 @@ class Office:
     now: Callable[[], datetime]
     hand: Hand | None = None
     book: Book = PolicyBook
+    memory: Memory = field(default_factory=Memory)
 
 
 def graph_metadata(graph: str) -> dict[str, str]:

@@ -20,7 +20,12 @@ from signoff.service.office import Office
 async def take_thread(office: Office, thread_id: str, worker: int) -> Lease | None:
     """The lease of a thread that has work and that nobody alive holds; None if there is none."""
     async with office.database.taking() as conn:
-        return await threads.lease(conn, thread_id, worker)
+        taken = await threads.lease(conn, thread_id, worker)
+    if taken is None:
+        return None
+    lease, before = taken
+    office.memory.follow(lease, before)
+    return lease
 
 
 async def begin_run(
@@ -41,7 +46,12 @@ async def begin_run(
                 known = await requests.known(conn, lease.thread_id)
                 answers = await requests.answers(conn, lease.thread_id, known)
                 return Assignment(
-                    stream=Stream(lease), work=work, run=run, known=known, answers=answers
+                    stream=Stream(lease),
+                    work=work,
+                    run=run,
+                    known=known,
+                    answers=answers,
+                    trail=office.memory.trail(lease, known),
                 )
             if await threads.release(conn, lease, work=work, status=resting, at=at):
                 return None
@@ -102,6 +112,9 @@ async def _rest(office: Office, assignment: Assignment, result: Result, at: date
     rested = await office.group.commit(write)
     if rested is None:
         return False
+    if result.pausing is not None:
+        # Coming to rest has raised the epoch by one.
+        office.memory.keep(lease.thread_id, lease.epoch + 1, result.pausing)
     known = None
     if result.values is not None:
         known = Thread(
