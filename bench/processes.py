@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import pathsep
 from pathlib import Path
 
 import psycopg
@@ -50,7 +51,7 @@ def environment(url: str) -> dict[str, str]:
         "SIGNOFF_DATABASE_URL": url,
         "SIGNOFF_INSECURE": "1",
         "SIGNOFF_LOG_LEVEL": "warning",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT / 'src'}{pathsep}{ROOT}",
     }
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from langgraph.types import interrupt
 
 from signoff.db import decisions
+from signoff.db.decisions import Recording
 from signoff.domain.admission import Reviewer
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
@@ -298,7 +299,7 @@ async def test_a_decision_that_joins_a_resume_that_is_about_to_begin_is_delivere
     closing = deciding._closing(second, after, None)
     run = deciding._resume(client.office, "t", "g", "jane")
     async with client.office.database.transaction() as conn:
-        await decisions.record(conn, [closing], run, worker=None)
+        await decisions.record(conn, Recording(closings=[closing], run=run, worker=None))
         go.set()
         await asyncio.sleep(0.1)
     thread = await settled(client)

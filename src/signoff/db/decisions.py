@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from signoff.db import audit
@@ -50,6 +50,32 @@ class Closing:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Recording:
+    """Closings of one thread, and the run that goes on with it; under way at once by a `worker`."""
+
+    closings: Sequence[Closing]
+    run: Run
+    worker: int | None
+
+    @property
+    def thread_id(self) -> str:
+        """The thread."""
+        return self.run.thread_id
+
+    def row(self) -> dict[str, Any]:
+        """What is asked of the thread, as JSON."""
+        return {
+            "thread_id": self.thread_id,
+            "run_id": self.run.id,
+            "graph": self.run.graph,
+            "by": self.run.by,
+            "asked_by": self.closings[0].seen.run_id,
+            "worker": self.worker,
+            "at": self.run.created_at.isoformat(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recorded:
     """What became of closings: how many closed their request, and who goes on with the thread.
 
@@ -58,105 +84,134 @@ class Recorded:
     `settings` are those of the run that asked, with which the new one goes on.
     """
 
-    closed: int
-    idle: bool
-    lease: Lease | None
-    work: int
-    run_queued: bool
-    settings: dict[str, Any]
+    closed: int = 0
+    idle: bool = False
+    lease: Lease | None = None
+    work: int = 0
+    run_queued: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
-async def record(
-    conn: Connection, closings: Sequence[Closing], run: Run, *, worker: int | None
-) -> Recorded:
-    """Close requests of one thread that are open and ask what was seen; queue or begin the `run`.
+async def record(conn: Connection, recording: Recording) -> Recorded:
+    """Close requests of one thread that are open and ask what was seen; queue or begin the run.
 
     The run goes on as the one that asked was started: with its config, context and the like.
     Requests that were closed or changed meanwhile are left alone, with their votes not counted.
     """
+    [recorded] = await record_all(conn, [recording])
+    assert recorded is not None, "alone, it waits until the thread is free"
+    return recorded
+
+
+async def record_all(
+    conn: Connection, recordings: Sequence[Recording]
+) -> Sequence[Recorded | None]:
+    """As `record`, for several threads in one statement.
+
+    None for one whose thread somebody else has locked, since the others should not wait for that;
+    a single one waits.
+    """
     cursor = await conn.execute(
-        """
-        WITH given AS MATERIALIZED (
-            SELECT * FROM jsonb_to_recordset(%(closings)s) AS row (
-                id uuid, digest text, version int, state text, outcome jsonb, by text,
-                action text, "values" jsonb, note text, on_behalf_of text, key text,
-                fingerprint text, at timestamptz, event text, body text)
-        ), thread AS MATERIALIZED (
-            SELECT id, ready_at IS NULL AS idle FROM threads
-             WHERE id = %(thread_id)s FOR NO KEY UPDATE
-        ), closed AS (
-            UPDATE requests
-               SET state = given.state, outcome = given.outcome, delivery = 'pending',
-                   closed_at = given.at, wake_at = NULL, version = requests.version + 1
-              FROM given, thread
-             WHERE requests.id = given.id AND requests.thread_id = thread.id
-               AND requests.state = 'open' AND requests.digest = given.digest
-               AND requests.version = given.version
-            RETURNING requests.id
-        ), vote AS (
-            INSERT INTO votes
-                (request_id, by, action, values, note, on_behalf_of, idempotency_key,
-                 fingerprint, at)
-            SELECT id, by, action, values, note, on_behalf_of, key, fingerprint, at
-              FROM given JOIN closed USING (id)
-            ON CONFLICT (request_id, by) DO UPDATE
-               SET action = EXCLUDED.action, values = EXCLUDED.values, note = EXCLUDED.note,
-                   on_behalf_of = EXCLUDED.on_behalf_of, at = EXCLUDED.at,
-                   idempotency_key = EXCLUDED.idempotency_key, fingerprint = EXCLUDED.fingerprint
-        ), entry AS (
-            INSERT INTO audit (thread_id, request_id, event, body, at)
-            SELECT thread.id, closed.id, event, body, at
-              FROM thread, given JOIN closed USING (id)
-        ), run AS (
-            INSERT INTO runs (
-                id, thread_id, graph, kind, status, by, config, context, metadata, options,
-                attempt, created_at, updated_at)
-            SELECT %(run_id)s, thread.id, %(graph)s, 'resume',
-                   CASE WHEN idle AND %(worker)s::bigint IS NOT NULL THEN 'running'
-                        ELSE 'queued' END,
-                   %(by)s, coalesce(asked.config, '{}'), asked.context,
-                   coalesce(asked.metadata, '{}'), coalesce(asked.options, '{}') - 'reask',
-                   (idle AND %(worker)s::bigint IS NOT NULL)::int, %(at)s, %(at)s
-              FROM thread LEFT JOIN runs AS asked ON asked.id = %(asked_by)s
-             WHERE EXISTS (SELECT 1 FROM closed)
-            ON CONFLICT (thread_id) WHERE status = 'queued' AND kind = 'resume' DO NOTHING
-            RETURNING id, config, context, metadata, options
-        ), ready AS (
-            UPDATE threads
-               SET status = 'busy', ready_at = coalesce(ready_at, now()), work = work + 1,
-                   error = CASE WHEN idle THEN NULL ELSE error END,
-                   leased_by = CASE WHEN idle THEN %(worker)s ELSE leased_by END,
-                   epoch = epoch + (idle AND %(worker)s::bigint IS NOT NULL)::int,
-                   updated_at = %(at)s
-              FROM thread WHERE threads.id = thread.id AND EXISTS (SELECT 1 FROM closed)
-            RETURNING threads.epoch, threads.work
-        )
-        SELECT thread.idle, ready.epoch, ready.work,
-               (SELECT count(*) FROM closed) AS closed,
-               run.id IS NOT NULL AS run_queued, run.config, run.context, run.metadata,
-               run.options
-          FROM thread LEFT JOIN ready ON true LEFT JOIN run ON true
-        """,
+        _RECORD if len(recordings) == 1 else _RECORD_SEVERAL,
         {
-            "closings": Json([closing.row() for closing in closings]),
-            "thread_id": run.thread_id,
-            "run_id": run.id,
-            "graph": run.graph,
-            "by": run.by,
-            "asked_by": closings[0].seen.run_id,
-            "worker": worker,
-            "at": run.created_at,
+            "closings": Json(
+                [
+                    {**closing.row(), "thread_id": each.thread_id}
+                    for each in recordings
+                    for closing in each.closings
+                ]
+            ),
+            "runs": Json([each.row() for each in recordings]),
         },
     )
-    row = await cursor.fetchone()
-    if row is None or not row["closed"]:
-        return Recorded(closed=0, idle=False, lease=None, work=0, run_queued=False, settings={})
-    handed = row["idle"] and worker is not None
+    rows = {row["id"]: row for row in await cursor.fetchall()}
+    missing = Recorded() if len(recordings) == 1 else None
+    return [
+        _recorded(each, rows[each.thread_id]) if each.thread_id in rows else missing
+        for each in recordings
+    ]
+
+
+def _recorded(recording: Recording, row: dict[str, Any]) -> Recorded:
+    if not row["closed"]:
+        return Recorded()
+    handed = row["idle"] and recording.worker is not None
     return Recorded(
         closed=row["closed"],
         idle=row["idle"],
-        lease=Lease(run.thread_id, row["epoch"]) if handed else None,
+        lease=Lease(recording.thread_id, row["epoch"]) if handed else None,
         work=row["work"],
         run_queued=row["run_queued"],
         settings={name: row[name] for name in ("config", "context", "metadata", "options")},
     )
+
+
+_RECORD = """
+    WITH asked AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(%(runs)s) AS row (
+            run_id uuid, thread_id text, graph text, by text, asked_by uuid, worker bigint,
+            at timestamptz)
+    ), given AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(%(closings)s) AS row (
+            id uuid, thread_id text, digest text, version int, state text, outcome jsonb, by text,
+            action text, "values" jsonb, note text, on_behalf_of text, key text,
+            fingerprint text, at timestamptz, event text, body text)
+    ), thread AS MATERIALIZED (
+        SELECT threads.id, ready_at IS NULL AS idle, asked.run_id, asked.graph, asked.by,
+               asked.asked_by, asked.worker, asked.at
+          FROM asked JOIN threads ON threads.id = asked.thread_id
+           FOR NO KEY UPDATE OF threads
+    ), closed AS (
+        UPDATE requests
+           SET state = given.state, outcome = given.outcome, delivery = 'pending',
+               closed_at = given.at, wake_at = NULL, version = requests.version + 1
+          FROM given JOIN thread ON thread.id = given.thread_id
+         WHERE requests.id = given.id AND requests.thread_id = thread.id
+           AND requests.state = 'open' AND requests.digest = given.digest
+           AND requests.version = given.version
+        RETURNING requests.id, requests.thread_id
+    ), moved AS (
+        SELECT thread_id AS id, count(*) AS closed FROM closed GROUP BY thread_id
+    ), vote AS (
+        INSERT INTO votes
+            (request_id, by, action, values, note, on_behalf_of, idempotency_key,
+             fingerprint, at)
+        SELECT id, by, action, values, note, on_behalf_of, key, fingerprint, at
+          FROM given JOIN closed USING (id)
+        ON CONFLICT (request_id, by) DO UPDATE
+           SET action = EXCLUDED.action, values = EXCLUDED.values, note = EXCLUDED.note,
+               on_behalf_of = EXCLUDED.on_behalf_of, at = EXCLUDED.at,
+               idempotency_key = EXCLUDED.idempotency_key, fingerprint = EXCLUDED.fingerprint
+    ), entry AS (
+        INSERT INTO audit (thread_id, request_id, event, body, at)
+        SELECT closed.thread_id, closed.id, event, body, at
+          FROM given JOIN closed USING (id)
+    ), run AS (
+        INSERT INTO runs (
+            id, thread_id, graph, kind, status, by, config, context, metadata, options,
+            attempt, created_at, updated_at)
+        SELECT run_id, thread.id, thread.graph, 'resume',
+               CASE WHEN idle AND worker IS NOT NULL THEN 'running' ELSE 'queued' END,
+               thread.by, coalesce(earlier.config, '{}'), earlier.context,
+               coalesce(earlier.metadata, '{}'), coalesce(earlier.options, '{}') - 'reask',
+               (idle AND worker IS NOT NULL)::int, thread.at, thread.at
+          FROM thread JOIN moved USING (id) LEFT JOIN runs AS earlier ON earlier.id = asked_by
+        ON CONFLICT (thread_id) WHERE status = 'queued' AND kind = 'resume' DO NOTHING
+        RETURNING id, thread_id, config, context, metadata, options
+    ), ready AS (
+        UPDATE threads
+           SET status = 'busy', ready_at = coalesce(ready_at, now()), work = work + 1,
+               error = CASE WHEN idle THEN NULL ELSE error END,
+               leased_by = CASE WHEN idle THEN thread.worker ELSE leased_by END,
+               epoch = epoch + (idle AND thread.worker IS NOT NULL)::int,
+               updated_at = thread.at
+          FROM thread JOIN moved USING (id) WHERE threads.id = thread.id
+        RETURNING threads.id, threads.epoch, threads.work
+    )
+    SELECT thread.id, thread.idle, ready.epoch, ready.work, coalesce(moved.closed, 0) AS closed,
+           run.id IS NOT NULL AS run_queued, run.config, run.context, run.metadata, run.options
+      FROM thread LEFT JOIN moved USING (id) LEFT JOIN ready USING (id)
+      LEFT JOIN run ON run.thread_id = thread.id
+"""
+
+_RECORD_SEVERAL = _RECORD.replace("OF threads", "OF threads SKIP LOCKED")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
 import orjson
 import procrastinate
+from procrastinate.types import JSONValue
 
 from signoff.db.pool import Connection, Database, DriverError
 from signoff.domain.errors import DatabaseUnreachable
@@ -51,9 +52,18 @@ class Jobs:
 
     async def look_at(self, conn: Connection, thread_id: str, graph: str) -> None:
         """Have a worker look at a thread, once the transaction has committed."""
-        deferrer = self.app.configure_task(WORK, queue=graph, connection=conn)
-        await deferrer.defer_async(thread_id=thread_id)
-        self._database.after_commit(conn, partial(self._tell_workers, (graph, thread_id)))
+        await self.look_at_all(conn, {thread_id: graph})
+
+    async def look_at_all(self, conn: Connection, threads: Mapping[str, str]) -> None:
+        """As `look_at`, for several threads, each with its graph."""
+        of_graph: dict[str, list[str]] = {}
+        for thread_id, graph in threads.items():
+            of_graph.setdefault(graph, []).append(thread_id)
+            self._database.after_commit(conn, partial(self._tell_workers, (graph, thread_id)))
+        for graph, thread_ids in of_graph.items():
+            deferrer = self.app.configure_task(WORK, queue=graph, connection=conn)
+            arguments: list[dict[str, JSONValue]] = [{"thread_id": each} for each in thread_ids]
+            await deferrer.batch_defer_async(*arguments)
 
     def _tell_workers(self, news: News) -> None:
         """Tell workers where there is work. If this is lost, they look for jobs before long."""

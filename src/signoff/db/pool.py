@@ -99,7 +99,7 @@ class Database:
         self.relaxed = self._pool("signoff relaxed", "-c synchronous_commit=off", max_size=4)
         # Few connections and one plan for each statement: planning one anew takes longer than it.
         self.writing = self._pool(
-            "signoff writing", "-c plan_cache_mode=force_generic_plan", max_size=3
+            "signoff writing", "-c plan_cache_mode=force_generic_plan", max_size=5
         )
         self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
 

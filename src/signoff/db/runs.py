@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -199,59 +200,86 @@ async def begin_next(conn: Connection, lease: Lease, at: datetime) -> tuple[int,
     return work, _run(row) if row["id"] is not None else None
 
 
-async def begin_on_new_thread(
-    conn: Connection, run: Run, *, metadata: dict[str, Any], worker: int | None, entry: AuditEntry
-) -> Lease | None:
-    """Make a busy thread with its first run; None, and nothing changed, if the thread exists.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beginning:
+    """The first run of a thread that is to be made; under way at once by a `worker`.
 
-    With a `worker`, it is given the lease, and `run` is under way.
+    `metadata` are the thread's, and `entry` is what the audit begins with.
     """
-    record = audit.row(entry)
-    cursor = await conn.execute(
-        """
-        WITH thread AS (
-            INSERT INTO threads (
-                id, graph, status, metadata, epoch, leased_by, work, ready_at, created_at,
-                updated_at)
-            VALUES (%(thread_id)s, %(graph)s, 'busy', %(thread_metadata)s, 1, %(worker)s, 1, now(),
-                %(created_at)s, %(created_at)s)
-            ON CONFLICT (id) DO NOTHING RETURNING id, epoch
-        ), run AS (
-            INSERT INTO runs (
-                id, thread_id, graph, kind, status, by, input, config, context, metadata, options,
-                attempt, created_at, updated_at)
-            SELECT %(id)s, id, %(graph)s, %(kind)s, %(status)s, %(by)s, %(input)s, %(config)s,
-                   %(context)s, %(metadata)s, %(options)s, %(attempt)s, %(created_at)s,
-                   %(created_at)s
-              FROM thread
-        ), entry AS (
-            INSERT INTO audit (thread_id, event, body, at)
-            SELECT id, %(event)s, %(body)s, %(created_at)s FROM thread
-        )
-        SELECT epoch FROM thread
-        """,
-        {
+
+    run: Run
+    metadata: dict[str, Any]
+    worker: int | None
+    entry: AuditEntry
+
+    @property
+    def thread_id(self) -> str:
+        """The thread."""
+        return self.run.thread_id
+
+    def row(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        run, record = self.run, audit.row(self.entry)
+        return {
             "id": run.id,
             "thread_id": run.thread_id,
             "graph": run.graph,
             "kind": run.kind.value,
             "status": run.status.value,
             "by": run.by,
-            "input": Json(run.input),
-            "config": Json(run.config),
-            "context": None if run.context is None else Json(run.context),
-            "metadata": Json(run.metadata),
-            "options": Json(run.options),
+            "input": run.input,
+            "config": run.config,
+            "context": run.context,
+            "metadata": run.metadata,
+            "options": run.options,
             "attempt": run.attempt,
-            "created_at": run.created_at,
-            "thread_metadata": Json(metadata),
-            "worker": worker,
+            "created_at": run.created_at.isoformat(),
+            "thread_metadata": self.metadata,
+            "worker": self.worker,
             "event": record["event"],
             "body": record["body"],
-        },
+        }
+
+
+async def begin_on_new_threads(
+    conn: Connection, beginnings: Sequence[Beginning]
+) -> dict[str, Lease]:
+    """Make busy threads with their first runs: the lease of each; none where the thread exists.
+
+    With a worker, it is given the lease, and the run is under way. All are of different threads.
+    """
+    cursor = await conn.execute(
+        """
+        WITH given AS MATERIALIZED (
+            SELECT * FROM jsonb_to_recordset(%s) AS row (
+                id uuid, thread_id text, graph text, kind text, status text, by text, input jsonb,
+                config jsonb, context jsonb, metadata jsonb, options jsonb, attempt int,
+                created_at timestamptz, thread_metadata jsonb, worker bigint, event text, body text)
+        ), thread AS (
+            INSERT INTO threads (
+                id, graph, status, metadata, epoch, leased_by, work, ready_at, created_at,
+                updated_at)
+            SELECT thread_id, graph, 'busy', thread_metadata, 1, worker, 1, now(), created_at,
+                   created_at
+              FROM given ORDER BY thread_id
+            ON CONFLICT (id) DO NOTHING RETURNING id, epoch
+        ), run AS (
+            INSERT INTO runs (
+                id, thread_id, graph, kind, status, by, input, config, context, metadata, options,
+                attempt, created_at, updated_at)
+            SELECT given.id, thread_id, graph, kind, status, by, input, config, context, metadata,
+                   options, attempt, created_at, created_at
+              FROM given JOIN thread ON thread.id = given.thread_id
+        ), entry AS (
+            INSERT INTO audit (thread_id, event, body, at)
+            SELECT thread_id, event, body, created_at
+              FROM given JOIN thread ON thread.id = given.thread_id
+        )
+        SELECT id, epoch FROM thread
+        """,
+        (Json([each.row() for each in beginnings]),),
     )
-    row = await cursor.fetchone()
-    return Lease(run.thread_id, row["epoch"]) if row else None
+    return {row["id"]: Lease(row["id"], row["epoch"]) async for row in cursor}
 
 
 async def end(

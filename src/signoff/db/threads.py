@@ -147,7 +147,7 @@ async def add_work(conn: Connection, thread_id: str) -> None:
 async def lease(conn: Connection, thread_id: str, worker: int) -> tuple[Lease, int] | None:
     """Take a busy thread that nobody alive holds; None if there is nothing to take.
 
-    With the lease comes the epoch before it. Jobs that wait to look at the thread are done with that.
+    With the lease comes the epoch before it. Jobs that wait to look at it are done with that.
 
     The step of the epoch is a random one: this commit may be undone by a crash of the database,
     and what the one who made it still writes must not pass for the next one's.

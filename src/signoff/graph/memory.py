@@ -65,7 +65,7 @@ class Trail:
             writes[task_id, index] = pending
 
     def head(self) -> dict[str, Any] | None:
-        """The latest checkpoint in the form in which LangGraph's query returns it, if it is known."""
+        """The latest checkpoint as LangGraph's query returns it, if it is known."""
         if self.row is None:
             return None
         return {

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from signoff.db import decisions, requests, runs, votes
-from signoff.db.decisions import Closing
+from signoff.db.decisions import Closing, Recording
 from signoff.db.group import Stream
 from signoff.db.pool import Connection, UniqueViolation
 from signoff.db.requests import Found, derive_answers
@@ -175,18 +175,13 @@ async def _record(office: Office, found: Found, closing: Closing) -> bool:
     hand = office.hand
     worker = hand.reach_out() if hand is not None and run.graph in office.catalog else None
     try:
-        if worker is None or hand is None:
-            async with office.database.transaction() as conn:
-                recorded = await decisions.record(conn, [closing], run, worker=None)
-                if recorded.idle:
-                    await office.jobs.look_at(conn, run.thread_id, run.graph)
-            return recorded.closed > 0
-        async with office.database.connection() as conn:
-            recorded = await decisions.record(conn, [closing], run, worker=worker)
+        recorded = await office.together.record(
+            Recording(closings=[closing], run=run, worker=worker)
+        )
     except UniqueViolation as error:
         raise _key_reused() from error
     lease = recorded.lease
-    if lease is None:
+    if lease is None or hand is None:
         return recorded.closed > 0
     known = [closing.after if r.id == closing.after.id else r for r in found.known]
     answers = derive_answers(known)
@@ -247,7 +242,8 @@ async def resume(
         worker = None
         if office.hand is not None and run.graph in office.catalog:
             worker = office.hand.reach_out()
-        recorded = await decisions.record(conn, closings, run, worker=worker)
+        recording = Recording(closings=closings, run=run, worker=worker)
+        recorded = await decisions.record(conn, recording)
         assert recorded.closed == len(closings), "the thread is locked, so nothing else closes them"
         if recorded.idle and worker is None:
             await office.jobs.look_at(conn, thread_id, run.graph)

@@ -19,6 +19,7 @@ from signoff.graph.memory import Memory
 from signoff.graph.opening import Book
 from signoff.graph.runner import Assignment
 from signoff.policies import PolicyBook
+from signoff.service.together import Together
 
 
 class Hand(Protocol):
@@ -50,6 +51,10 @@ class Office:
     hand: Hand | None = None
     book: Book = PolicyBook
     memory: Memory = field(default_factory=Memory)
+    together: Together = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.together = Together(self.database, self.jobs)
 
 
 def graph_metadata(graph: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from signoff.db import audit, runs, threads
 from signoff.db.group import Stream
+from signoff.db.runs import Beginning
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import NothingPending, ThreadBusy, ThreadNotFound
 from signoff.domain.jsontext import check
@@ -118,21 +119,14 @@ async def _begin_on_new_thread(
     """
     hand = office.hand
     worker = hand.reach_out() if hand is not None and run.graph in office.catalog else None
+    if worker is not None:
+        run = replace(run, status=RunStatus.RUNNING, attempt=1)
     metadata = {**order.metadata, **graph_metadata(run.graph)}
-    if worker is None or hand is None:
-        async with office.database.transaction() as conn:
-            lease = await runs.begin_on_new_thread(
-                conn, run, metadata=metadata, worker=None, entry=entry
-            )
-            if lease is not None:
-                await office.jobs.look_at(conn, run.thread_id, run.graph)
-        return run if lease else None
-    run = replace(run, status=RunStatus.RUNNING, attempt=1)
-    async with office.database.connection() as conn:
-        lease = await runs.begin_on_new_thread(
-            conn, run, metadata=metadata, worker=worker, entry=entry
-        )
+    lease = await office.together.begin(
+        Beginning(run=run, metadata=metadata, worker=worker, entry=entry)
+    )
     if lease is None:
         return None
-    hand.take(Assignment(stream=Stream(lease), work=1, run=run, fresh=True))
+    if hand is not None and worker is not None:
+        hand.take(Assignment(stream=Stream(lease), work=1, run=run, fresh=True))
     return run

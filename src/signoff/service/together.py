@@ -1,0 +1,67 @@
+"""What many callers ask for at once, committed together: first runs of threads, and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+
+from signoff.db import decisions, runs
+from signoff.db.batch import Batch
+from signoff.db.decisions import Recorded, Recording
+from signoff.db.jobs import Jobs
+from signoff.db.pool import Database
+from signoff.db.runs import Beginning
+from signoff.domain.thread import Lease
+
+
+class Together:
+    """The two batches of a process.
+
+    Where a worker of this process takes a thread over with the commit, a batch is one statement;
+    for the others, their jobs commit with it.
+    """
+
+    def __init__(self, database: Database, jobs: Jobs) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._beginnings = Batch(self._begin, attrgetter("thread_id"))
+        self._recordings = Batch(self._record, attrgetter("thread_id"))
+
+    async def begin(self, beginning: Beginning) -> Lease | None:
+        """Make a thread with its first run: its lease; None, and nothing changed, if it exists."""
+        [lease] = await self._beginnings.put(beginning)
+        return lease
+
+    async def record(self, recording: Recording) -> Recorded:
+        """See `signoff.db.decisions.record`; who has to be told of it is told.
+
+        Raises:
+            UniqueViolation: A principal has used an idempotency key for two requests at once.
+        """
+        return await self._recordings.put(recording)
+
+    async def _begin(self, batch: Sequence[Beginning]) -> Sequence[tuple[Lease | None]]:
+        unheard = {each.thread_id: each.run.graph for each in batch if each.worker is None}
+        if not unheard:
+            async with self._database.committing() as conn:
+                leases = await runs.begin_on_new_threads(conn, batch)
+        else:
+            async with self._database.transaction() as conn:
+                leases = await runs.begin_on_new_threads(conn, batch)
+                begun = {id_: graph for id_, graph in unheard.items() if id_ in leases}
+                await self._jobs.look_at_all(conn, begun)
+        return [(leases.get(each.thread_id),) for each in batch]
+
+    async def _record(self, batch: Sequence[Recording]) -> Sequence[Recorded | None]:
+        if all(each.worker is not None for each in batch):
+            async with self._database.committing() as conn:
+                return await decisions.record_all(conn, batch)
+        async with self._database.transaction() as conn:
+            recorded = await decisions.record_all(conn, batch)
+            unheard = {
+                each.thread_id: each.run.graph
+                for each, done in zip(batch, recorded, strict=True)
+                if each.worker is None and done is not None and done.idle
+            }
+            await self._jobs.look_at_all(conn, unheard)
+        return recorded
