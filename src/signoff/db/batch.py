@@ -1,4 +1,4 @@
-"""Batches: what arrives while a statement is under way goes into the next one together.
+"""Batches: what arrives while statements are under way goes into the next one together.
 
 There is no timer: a single one goes at once. Each is answered for itself, and what one of them is
 refused for is told to that one only.
@@ -18,6 +18,10 @@ MAX_BATCH = 128
 """What goes into one transaction, so that one does not keep all others waiting."""
 
 
+MAX_UNDER_WAY = 2
+"""Batches on their way at a time: while the database has one, the callers of another go on."""
+
+
 class Batch(Generic[Item, Answer]):
     """Has items committed in few transactions.
 
@@ -33,7 +37,7 @@ class Batch(Generic[Item, Answer]):
         self._commit = commit
         self._key = key
         self._waiting: list[tuple[Item, asyncio.Future[Answer]]] = []
-        self._drain: asyncio.Task[None] | None = None
+        self._drains: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
 
     async def put(self, item: Item) -> Answer:
@@ -44,8 +48,10 @@ class Batch(Generic[Item, Answer]):
         """
         done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._commit_all(), context=Context())
+        if sum(not drain.done() for drain in self._drains) < MAX_UNDER_WAY:
+            drain = asyncio.create_task(self._commit_all(), context=Context())
+            self._drains.add(drain)
+            drain.add_done_callback(self._drains.discard)
         return await asyncio.shield(done)
 
     async def _commit_all(self) -> None:
