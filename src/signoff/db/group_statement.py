@@ -131,7 +131,9 @@ _PARTS: dict[str, str] = {
               threads.graph, threads.metadata, threads.created_at
 ), ended AS (
     UPDATE runs SET status = rested.run_status, updated_at = rested.at
-      FROM rested WHERE runs.id = rested.run_id AND runs.status IN ('queued', 'running')
+      -- IS TRUE keeps the planner to the id: what was active once is soon in the way.
+      FROM rested
+     WHERE runs.id = rested.run_id AND (runs.status IN ('queued', 'running')) IS TRUE
 ), told AS (
     -- One notification for many threads, within the 8000 bytes that one can have.
     SELECT pg_notify('signoff', 'threads ' || string_agg(id, ' '))

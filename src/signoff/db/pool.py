@@ -98,8 +98,12 @@ class Database:
         )
         self.relaxed = self._pool("signoff relaxed", "-c synchronous_commit=off", max_size=4)
         # Few connections and one plan for each statement: planning one anew takes longer than it.
+        # It is made for the 100 rows that PostgreSQL expects of any JSON, and there are a few: so
+        # each row is looked up by its key.
         self.writing = self._pool(
-            "signoff writing", "-c plan_cache_mode=force_generic_plan", max_size=5
+            "signoff writing",
+            "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable_mergejoin=off",
+            max_size=5,
         )
         self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
 
