@@ -80,6 +80,8 @@ async def test_a_vote_can_be_changed_and_taken_back_while_the_request_is_open(
     request = await asked(desk, quorum=2, veto=False)
     await desk.decide(request.id, "approve", by="ann")
     await desk.decide(request.id, "reject", by="ann")
+    changed = await desk.request(request.id)
+    assert [(vote.by, vote.action) for vote in changed.votes] == [("ann", "reject")]
     taken_back = await desk.take_back(request.id, by="ann")
     assert taken_back.votes == ()
     await desk.decide(request.id, "reject", by="ann")

@@ -122,7 +122,7 @@ VOTES = """
     coalesce((
         SELECT jsonb_agg(jsonb_build_object(
             'by', votes.by, 'action', action, 'values', votes.values, 'note', note, 'at', votes.at,
-            'on_behalf_of', on_behalf_of) ORDER BY votes.at)
+            'on_behalf_of', on_behalf_of) ORDER BY votes.at, votes.by)
           FROM votes WHERE request_id = requests.id), '[]') AS votes
 """
 
@@ -303,7 +303,7 @@ async def opened_for(conn: Connection, thread_id: str, interrupt_ids: Sequence[s
 async def save(conn: Connection, before: Request, after: Request) -> bool:
     """Keep what a transition made of an open request; False if it is not as it was `before`.
 
-    Votes are brought to what they are after it.
+    Votes that were taken back go; those that were cast or changed are for the caller to keep.
     """
     outcome = None if after.outcome is None else Json(after.outcome.to_json())
     changing = _changing(after)
@@ -333,11 +333,8 @@ async def save(conn: Connection, before: Request, after: Request) -> bool:
     )
     if not await won(cursor):
         return False
-    for vote in before.votes:
-        if vote not in after.votes:
-            await conn.execute(
-                "DELETE FROM votes WHERE request_id = %s AND by = %s", (after.id, vote.by)
-            )
+    for voter in {vote.by for vote in before.votes} - {vote.by for vote in after.votes}:
+        await conn.execute("DELETE FROM votes WHERE request_id = %s AND by = %s", (after.id, voter))
     return True
 
 
