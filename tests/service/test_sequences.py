@@ -49,8 +49,10 @@ class State(TypedDict, total=False):
 # --- what can happen -----------------------------------------------------------------------------
 
 people = st.sampled_from(PEOPLE)
+voters = st.sampled_from(["jane", "tom", "lea", "jane", "tom", "lea", *PEOPLE])
 ballots = st.sampled_from(
     [
+        Ballot(action="approve"),
         Ballot(action="approve"),
         Ballot(action="approve", note="fine"),
         Ballot(action="change", values={"days": 1}),
@@ -59,12 +61,13 @@ ballots = st.sampled_from(
     ]
 )
 duty = st.just(("duty",))
-votes = st.tuples(st.just("vote"), people, ballots)
+votes = st.tuples(st.just("vote"), voters, ballots)
+taking_back = st.tuples(st.just("take back"), voters)
 steps = st.one_of(
     votes,
     votes,
     duty,
-    st.tuples(st.just("take back"), people),
+    taking_back,
     st.tuples(st.just("claim"), people),
     st.tuples(st.just("release"), people),
     st.tuples(st.just("delegate"), people, st.sampled_from(["ann", "zoe", "group:tax"])),
@@ -96,7 +99,7 @@ turns = st.one_of(
         st.integers(1, 3),
         st.one_of(st.none(), st.integers(0, 40).map(lambda n: n**2)),
     ),
-    st.builds(Race, st.tuples(votes, st.one_of(votes, duty, steps))),
+    st.builds(Race, st.tuples(votes, st.one_of(votes, taking_back, duty, steps))),
 )
 sequences = st.lists(st.tuples(minutes, turns), min_size=1, max_size=12)
 policies = st.builds(
