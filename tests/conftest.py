@@ -116,13 +116,13 @@ async def open_desk(database_url: str, tmp_path: Path) -> AsyncIterator[OpenDesk
         async def opened(
             graphs: Mapping[str, Any], *, work: bool = True, **settings: Any
         ) -> Signoff:
-            now = settings.pop("now", None)
+            given = {name: settings.pop(name) for name in ("now", "policies") if name in settings}
             desk = Signoff(
                 database_url,
                 graphs,
                 Settings(data_dir=tmp_path, **{"shutdown_grace": "1s", **settings}),
                 work=work,
-                **({"now": now} if now else {}),
+                **given,
             )
             return await stack.enter_async_context(desk)
 
