@@ -11,7 +11,7 @@ import pytest
 
 from signoff.client import Client, Request
 from tests.acceptance.ledger import Ledger
-from tests.processes import dev
+from tests.processes import Program, dev
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -19,13 +19,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 class Example:
     """An example that is served."""
 
-    def __init__(self, folder: Path, url: str, ledger: Ledger, effects: Path) -> None:
-        self.folder = folder
-        self.url = url
+    def __init__(self, program: Program, ledger: Ledger, effects: Path) -> None:
+        self.program = program
+        self.url = program.ready().url
         self.ledger = ledger
         self.effects = effects
         """A folder for what the example does in the outside world."""
-        self.http = httpx.Client(base_url=url, timeout=30)
+        self.http = httpx.Client(base_url=self.url, timeout=30)
 
     def start(self, graph: str, thread: str, by: str = "dev", **given: Any) -> dict[str, Any]:
         """Start a run on a new thread; the thread once it pauses or ends."""
@@ -99,6 +99,6 @@ def example(
         dev("--no-reload", project=folder, database_url=module_database_url, **settings) as program,
         Ledger(module_database_url) as ledger,
     ):
-        served = Example(folder, program.ready().url, ledger, effects)
+        served = Example(program, ledger, effects)
         with served.http:
             yield served
