@@ -41,7 +41,7 @@ from signoff.service.office import Office
 from signoff.service.read import RequestPage
 from signoff.service.retry import retry
 from signoff.service.start_run import Order, start_run
-from signoff.service.users import put_users
+from signoff.service.users import declare_users, follow_users
 from signoff.worker.engine import Engine
 
 
@@ -62,6 +62,7 @@ class Signoff:
 
     Raises, on entering:
         ConfigError: The configuration or a graph is not in order.
+        InvalidPolicy: A policy is not in order, or names users or groups that there are not.
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """
 
@@ -120,7 +121,9 @@ class Signoff:
                 now=self._now,
                 book=self._book,
             )
-            await put_users(self._office, self._book().users)
+            await declare_users(database, self._book().users)
+            if isinstance(self._book, PolicyFile):
+                await stack.enter_async_context(follow_users(self._office, self._book))
             if self._work:
                 self.engine = await stack.enter_async_context(self._engine())
             self._stack = stack.pop_all()

@@ -170,7 +170,7 @@ def load(
     """The policies of a file with this `text`; `path` names it in errors and sources.
 
     With `users` (all that the desk knows, beside those of the file) and `channels`, nobody and
-    nothing else may be named in it.
+    nothing else may be named in it; where there is no user at all, no group may, but anybody.
 
     Raises:
         InvalidPolicy: Something in it cannot be; it says all that, each with its line.
@@ -187,12 +187,15 @@ class PolicyFile:
 
     A file that has changed is read again; if it is not in order, the policies that held go on to
     hold, and what is wrong is logged. One that is not there has no policies.
+
+    Raises, when it is made:
+        InvalidPolicy: The file is not in order.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._book = PolicyBook()
+        self._users: Sequence[User] | None = None
+        self._refused = False
         self._stamp, self._book = self._read()
 
     def __call__(self) -> PolicyBook:
@@ -200,24 +203,52 @@ class PolicyFile:
         if self._look() != self._stamp:
             try:
                 self._stamp, self._book = self._read()
-            except InvalidPolicy as error:
-                self._stamp = self._look()
-                log.error("the changed policies do not hold", problems=error.message)
+                self._refused = False
+                log.info("the changed policies hold from now on", file=shown(self._path))
+            except (InvalidPolicy, OSError, UnicodeDecodeError) as error:
+                self._stamp, self._refused = self._look(), True
+                log.error(
+                    "the changed policies do not hold: those from before still do",
+                    problems=str(error),
+                )
         return self._book
 
-    def _look(self) -> tuple[int, int] | None:
+    def know(self, users: Sequence[User]) -> None:
+        """Nobody but these `users`, and those of the file, may be named in it from now on.
+
+        What was refused is looked at again: those whom it names may be known by now.
+        """
+        self._users = users
+        if self._refused:
+            self._stamp = _NEVER
+
+    def check(self) -> None:
+        """Read the file again, whether it has changed or not.
+
+        Raises:
+            InvalidPolicy: It is not in order.
+        """
+        self._stamp, self._book = self._read()
+
+    def _look(self) -> _Stamp | None:
         try:
             status = self._path.stat()
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size
 
-    def _read(self) -> tuple[tuple[int, int] | None, PolicyBook]:
+    def _read(self) -> tuple[_Stamp | None, PolicyBook]:
         stamp = self._look()
         if stamp is None:
             return None, PolicyBook()
-        return stamp, load(self._path.read_text(encoding="utf-8"), path=self._path)
+        text = self._path.read_text(encoding="utf-8")
+        return stamp, load(text, path=self._path, users=self._users)
 
+
+_Stamp = tuple[int, int]
+"""By what one sees that a file has changed: the time of its last change in ns, and its size."""
+
+_NEVER: _Stamp = (-1, -1)
 
 T = TypeVar("T")
 
@@ -355,7 +386,8 @@ class _Loader:
                 for each in people:
                     name = each.removeprefix(GROUP)
                     what, there = ("group", groups) if is_group(each) else ("user", names)
-                    if name not in there:
+                    # A desk without users leaves it to whatever signs people in who there is.
+                    if name not in there and (names or is_group(each)):
                         self._note(rule, at, _unknown(what, name, there))
 
     def _check_substitutes(

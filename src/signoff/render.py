@@ -1,4 +1,4 @@
-"""Requests, threads and runs as the JSON that HTTP answers with and the command line prints.
+"""Requests, threads, runs and users as the JSON that HTTP answers with and the command line prints.
 
 A request has Signoff's own shape; threads and runs have that of LangGraph's server.
 """
@@ -13,6 +13,7 @@ from signoff.domain.errors import InvalidInput, SignoffError
 from signoff.domain.request import Request
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread
+from signoff.domain.user import User
 from signoff.graph.catalog import assistant_id
 
 RUN_STATUS = {
@@ -24,6 +25,23 @@ RUN_STATUS = {
     RunStatus.CANCELLED: "interrupted",
 }
 """LangGraph's word for where a run stands. A pause is a success there: the thread has the rest."""
+
+
+def user_json(user: User) -> dict[str, Any]:
+    """A user; `until` is the moment from which it is there again."""
+    return {
+        "name": user.name,
+        "groups": list(user.groups),
+        "email": user.email,
+        "away": [
+            {
+                "substitute": absence.substitute,
+                "from": None if absence.since is None else absence.since.isoformat(),
+                "until": None if absence.until is None else absence.until.isoformat(),
+            }
+            for absence in user.absences
+        ],
+    }
 
 
 def request_json(request: Request) -> dict[str, Any]:

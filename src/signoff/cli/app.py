@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import sys
 from collections.abc import Sequence
@@ -26,38 +27,67 @@ COMMANDS = {
     "retry": "Deliver an outcome again whose delivery failed.",
     "cancel": "Cancel a thread's run, and withdraw what it asks.",
     "threads": "List threads, or show one.",
+    "users": "Keep the people who may be asked, and their groups.",
+    "users list": "List the users.",
+    "users add": "Add a user, or add to one.",
+    "users remove": "Remove a user.",
+    "users groups": "List the groups with who is in them, or change those of a user.",
+    "users away": "Say who stands in for a user, and when.",
     "version": "Print the version.",
 }
-"""All commands, in the order of the help: each is a function in the module of its name."""
+"""All commands, in the order of the help.
+
+Each is a function in the module of its name: that of `users add` is `add` in
+`signoff.cli.users.add`, and `users` by itself is the group of those that begin so. A name that
+means something else in Python has an underscore after it.
+"""
 
 
 class Commands(TyperGroup):
     """The commands. The help knows them by a line each; what is called is loaded first."""
 
+    prefix: str = ""
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, found, rest = super().resolve_command(ctx, args)
-        return name, None if found is None else load(str(name)), rest
+        return name, None if found is None else load(f"{self.prefix}{name}"), rest
+
+
+def group(name: str | None, prefix: str, summary: str) -> Commands:
+    """The commands whose names go on with one more word after a prefix."""
+    words = {
+        each.removeprefix(prefix): line
+        for each, line in COMMANDS.items()
+        if each.startswith(prefix) and " " not in each.removeprefix(prefix)
+    }
+    made = Commands(
+        name=name,
+        help=summary,
+        no_args_is_help=True,
+        commands=[TyperCommand(word, help=line) for word, line in words.items()],
+    )
+    made.prefix = prefix
+    return made
 
 
 def load(name: str) -> Any:
-    """A command with its options."""
-    function = getattr(import_module(f"signoff.cli.{name}"), name)
+    """A command with its options, or a group of commands."""
+    last = name.rpartition(" ")[2]
+    if any(each.startswith(f"{name} ") for each in COMMANDS):
+        return group(last, f"{name} ", COMMANDS[name])
+    module = import_module(f"signoff.cli.{name.replace(' ', '.')}")
+    function = getattr(module, f"{last}_" if hasattr(builtins, last) else last)
     single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-    single.command(name)(function)
+    single.command(last)(function)
     return typer.main.get_command(single)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0, 1 if it was refused or failed, 2 for bad usage."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    group = Commands(
-        name="signoff",
-        help="The human sign-off desk for LangGraph.",
-        no_args_is_help=True,
-        commands=[TyperCommand(name, help=summary) for name, summary in COMMANDS.items()],
-    )
+    commands = group("signoff", "", "The human sign-off desk for LangGraph.")
     try:
-        code = group.main(given, prog_name="signoff", standalone_mode=False)
+        code = commands.main(given, prog_name="signoff", standalone_mode=False)
         sys.stdout.flush()
     except SignoffError as error:
         return errors.refused(error, as_json="--json" in given)

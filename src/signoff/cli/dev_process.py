@@ -19,7 +19,7 @@ from signoff.cli.session import settings_here
 from signoff.cli.stop import Stop
 from signoff.cli.supervisor import PROJECT_BROKEN
 from signoff.config import Settings
-from signoff.domain.errors import ConfigError
+from signoff.domain.errors import ConfigError, InvalidPolicy
 
 PRINCIPAL = "dev"
 """Who acts where a caller does not say."""
@@ -73,7 +73,7 @@ def _project_may_be_broken(line: socket | None) -> Iterator[None]:
         yield
     except AddressTaken:
         raise
-    except ConfigError as error:
+    except (ConfigError, InvalidPolicy) as error:
         if line is None:
             raise
         refused(error, as_json=False)

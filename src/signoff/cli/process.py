@@ -24,6 +24,7 @@ from signoff.domain.errors import ConfigError
 from signoff.policies import PolicyFile
 from signoff.project import CONFIG_FILE
 from signoff.service.migrate import migrate
+from signoff.service.users import declare_users
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,10 +62,13 @@ class Process:
     @asynccontextmanager
     async def _desk(self) -> AsyncIterator[Signoff]:
         async with database_address(self.settings, create=self.migrate) as url:
+            policies = PolicyFile(Path.cwd() / CONFIG_FILE)
             if self.migrate:
                 async with Database(url, max_connections=2) as database:
                     await migrate(database)
-            policies = PolicyFile(Path.cwd() / CONFIG_FILE)
+                    # On one's own machine the file has the last word; elsewhere others may have
+                    # users in the same database, from files of their own.
+                    await declare_users(database, policies().users, forget_others=True)
             async with Signoff(url, None, self.settings, work=self.work, policies=policies) as desk:
                 yield desk
 

@@ -30,6 +30,11 @@ async def cancel_run(conn: Connection, thread_id: str) -> None:
     await conn.execute("SELECT pg_notify(%s, %s)", (CHANNEL, f"cancel {thread_id}"))
 
 
+async def users_changed(conn: Connection) -> None:
+    """Tell every process to look at who there is, once the transaction has committed."""
+    await conn.execute("SELECT pg_notify(%s, 'users')", (CHANNEL,))
+
+
 class Changed(asyncio.Event):
     """Set when a thread may have changed. `rested` is how it came to rest, where that is known."""
 
@@ -47,12 +52,13 @@ class Notices:
     """One listening connection for the whole process.
 
     After a lost connection everything that may have been missed is treated as changed: waiters
-    look again, and `on_job` (without saying where) and `on_cancel` are called.
+    look again, and `on_job` (without saying where), `on_cancel` and `on_users` are called.
     """
 
     def __init__(self, database: Database) -> None:
         self.on_job: Callable[[Sequence[News]], None] = lambda _news: None
         self.on_cancel: Callable[[str | None], None] = lambda _thread_id: None
+        self.on_users: Callable[[], None] = lambda: None
         self._database = database
         self._watches: dict[str, set[Changed]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
@@ -115,6 +121,8 @@ class Notices:
             self.on_job(orjson.loads(payload.removeprefix(NEWS)))
             return
         what, *thread_ids = payload.split(" ")
+        if what == "users":
+            self.on_users()
         for thread_id in thread_ids:
             if what == "threads":
                 self.tell(thread_id)
@@ -126,3 +134,4 @@ class Notices:
             self.tell(thread_id)
         self.on_job([])
         self.on_cancel(None)
+        self.on_users()

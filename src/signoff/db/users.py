@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +27,7 @@ def _absence(data: dict[str, Any]) -> Absence:
     )
 
 
-async def put(conn: Connection, user: User) -> None:
-    """A user as given, new or in place of the one of that name."""
+def _row(user: User) -> dict[str, Any]:
     absences = [
         {
             "substitute": each.substitute,
@@ -36,14 +36,67 @@ async def put(conn: Connection, user: User) -> None:
         }
         for each in user.absences
     ]
+    return {
+        "name": user.name,
+        "email": user.email,
+        "groups": list(user.groups),
+        "absences": Json(absences),
+    }
+
+
+async def put(conn: Connection, user: User) -> None:
+    """A user as given, new or in place of the one of that name."""
     await conn.execute(
         """
-        INSERT INTO users (name, email, groups, absences) VALUES (%s, %s, %s, %s)
+        INSERT INTO users (name, email, groups, absences)
+        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s)
         ON CONFLICT (name) DO UPDATE
            SET email = EXCLUDED.email, groups = EXCLUDED.groups, absences = EXCLUDED.absences
         """,
-        (user.name, user.email, list(user.groups), Json(absences)),
+        _row(user),
     )
+
+
+async def declare(conn: Connection, user: User) -> bool:
+    """A user as a file has it; False, and nothing changed, if the file had it so before.
+
+    What was changed since by other means stays as long as the file says nothing new.
+    """
+    cursor = await conn.execute(
+        """
+        INSERT INTO users (name, email, groups, absences, declared)
+        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s,
+                jsonb_build_array(%(email)s::text, %(groups)s::text[], %(absences)s::jsonb))
+        ON CONFLICT (name) DO UPDATE
+           SET email = EXCLUDED.email, groups = EXCLUDED.groups, absences = EXCLUDED.absences,
+               declared = EXCLUDED.declared
+         WHERE users.declared IS DISTINCT FROM EXCLUDED.declared
+        RETURNING name
+        """,
+        _row(user),
+    )
+    return await won(cursor)
+
+
+async def forget_undeclared(conn: Connection, declared: Sequence[str]) -> list[str]:
+    """Forget the users that came from a file which does not list them any more; their names."""
+    cursor = await conn.execute(
+        """
+        DELETE FROM users WHERE declared IS NOT NULL AND name <> ALL(%s::text[])
+        RETURNING name
+        """,
+        (list(declared),),
+    )
+    return [row["name"] async for row in cursor]
+
+
+async def lock(conn: Connection, name: str) -> User | None:
+    """One user, locked until the transaction ends."""
+    cursor = await conn.execute(
+        "SELECT name, email, groups, absences FROM users WHERE name = %s FOR UPDATE", (name,)
+    )
+    row = await cursor.fetchone()
+    return _user(row) if row else None
 
 
 async def remove(conn: Connection, name: str) -> bool:

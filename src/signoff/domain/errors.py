@@ -2,7 +2,7 @@
 
     SignoffError
     ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, CheckpointNotFound,
-    │                         GraphNotFound
+    │                         GraphNotFound, UserNotFound
     ├── Unauthenticated       nobody is signed in
     ├── Forbidden             somebody is, and may not
     ├── Conflict              RequestClosed, AlreadyClaimed, StaleDigest, ThreadBusy,
@@ -88,6 +88,12 @@ class GraphNotFound(NotFound):
     """No graph is served under this name or assistant id."""
 
     code = "graph_not_found"
+
+
+class UserNotFound(NotFound):
+    """There is no user of that name."""
+
+    code = "user_not_found"
 
 
 # --- who ---------------------------------------------------------------------------------------

@@ -52,3 +52,12 @@ def reviewer(name: str, users: Iterable[User], *, at: datetime) -> Reviewer:
         elif name in user.substitutes(at):
             absent.add(user.name)
     return Reviewer(name=name, groups=frozenset(groups), substitute_of=frozenset(absent))
+
+
+def groups_of(users: Iterable[User]) -> dict[str, list[str]]:
+    """The groups by name, each with the names of those in it, in order."""
+    found: dict[str, list[str]] = {}
+    for user in users:
+        for group in user.groups:
+            found.setdefault(group, []).append(user.name)
+    return {group: sorted(found[group]) for group in sorted(found)}

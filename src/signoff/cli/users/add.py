@@ -1,0 +1,51 @@
+"""`signoff users add`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from signoff import render
+from signoff import users as tables
+from signoff.cli.options import AsJson
+from signoff.cli.output import plain, print_json
+from signoff.cli.session import open_desk, run
+from signoff.domain.principal import GROUP
+from signoff.domain.user import User
+from signoff.service import users
+
+
+def add(
+    name: Annotated[str, typer.Argument(help="As they sign in, such as jane@firm.com.")],
+    *,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="A group to be in; may be given several times."),
+    ] = None,
+    email: Annotated[str | None, typer.Option(help="Where to write to.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a user, or add to one that there is: the groups given, and the e-mail address."""
+    table: dict[str, Any] = {
+        "name": name,
+        "groups": [each.removeprefix(GROUP) for each in group or ()],
+    }
+    given = tables.read(table if email is None else {**table, "email": email})
+
+    def added(user: User) -> User:
+        groups = tuple(dict.fromkeys((*user.groups, *given.groups)))
+        return replace(user, groups=groups, email=given.email or user.email)
+
+    after = run(_change(name, added))
+    if as_json:
+        print_json(render.user_json(after))
+    else:
+        among = f" is in {', '.join(after.groups)}" if after.groups else " is in no group"
+        print(plain(f"{after.name}{among}."))
+
+
+async def _change(name: str, added: users.Change) -> User:
+    async with open_desk() as desk:
+        return await users.change_user(desk.office, name, added, create=True)
