@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from signoff.api import (
     assistants,
+    events,
     handling,
     health,
     problems,
@@ -62,7 +63,7 @@ def create_app(
     )
     app.state.desk = desk
     app.state.principal = principal
-    for module in (requests, handling, runs, threads, state, assistants, health):
+    for module in (requests, handling, events, runs, threads, state, assistants, health):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

@@ -94,6 +94,7 @@ class Process:
             on_ready()
             await _first(serving, stop.wait())
         server.should_exit = True
+        desk.notices.close()
         if desk.engine is not None:
             # While calls that wait for a run are let end, so is the run.
             await desk.engine.stop(grace)

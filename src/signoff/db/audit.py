@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
+
+
+class Cursor(NamedTuple):
+    """A place in the order of all entries."""
+
+    xact: int
+    number: int
 
 
 def row(entry: AuditEntry) -> dict[str, Any]:
@@ -53,6 +60,34 @@ async def of_thread(
         (thread_id, after, limit),
     )
     return [_entry(row) async for row in cursor]
+
+
+async def now(conn: Connection) -> Cursor:
+    """The place behind all that is committed and told of by now; what is under way comes after."""
+    cursor = await conn.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xact")
+    row = await cursor.fetchone()
+    assert row is not None, "a SELECT without FROM has a row"
+    return Cursor(int(row["xact"]), 0)
+
+
+async def of_requests(
+    conn: Connection, after: Cursor, *, limit: int
+) -> list[tuple[Cursor, dict[str, Any]]]:
+    """The entries about requests behind a place, in the order of their transactions.
+
+    Only those of transactions before all that are still under way, whoever's they are: so one that
+    commits later has a place behind these.
+    """
+    cursor = await conn.execute(
+        """
+        SELECT xact::text AS at_xact, number, seq, hash, body FROM audit
+         WHERE request_id IS NOT NULL AND (xact, number) > (%s::text::xid8, %s)
+           AND xact < pg_snapshot_xmin(pg_current_snapshot())
+         ORDER BY xact, number LIMIT %s
+        """,
+        (str(after.xact), after.number, limit),
+    )
+    return [(Cursor(int(row["at_xact"]), row["number"]), _entry(row)) async for row in cursor]
 
 
 def _entry(row: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ Table = Literal[
     "opened",
     "delivered",
     "audit",
+    "events",
     "rested",
 ]
 
@@ -114,6 +115,15 @@ _PARTS: dict[str, str] = {
       FROM ROWS FROM (json_to_recordset(%(audit)s::json) AS (
         thread_id text, request_id uuid, event text, body text, at timestamptz)
       ) WITH ORDINALITY AS row (thread_id, request_id, event, body, at, number)
+      JOIN held ON held.id = thread_id
+     ORDER BY number
+""",
+    "events": """events AS (
+    INSERT INTO stream_events (thread_id, run_id, event, data)
+    SELECT thread_id, run_id, event, data
+      FROM ROWS FROM (json_to_recordset(%(events)s::json) AS (
+        thread_id text, run_id uuid, event text, data text)
+      ) WITH ORDINALITY AS row (thread_id, run_id, event, data, number)
       JOIN held ON held.id = thread_id
      ORDER BY number
 """,

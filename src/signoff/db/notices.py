@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Self
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Self, TypeVar
 
 import orjson
 import structlog
@@ -18,6 +18,8 @@ from signoff.domain.thread import Thread
 from signoff.stopping import stopped
 
 log = structlog.get_logger(__name__)
+
+Watch = TypeVar("Watch", bound=asyncio.Event)
 
 
 async def thread_changed(conn: Connection, thread_id: str) -> None:
@@ -48,11 +50,23 @@ class Changed(asyncio.Event):
         self.set()
 
 
+class Followed(Changed):
+    """Set as well when the thread may have streamed something; `moved` says that it has changed."""
+
+    moved = False
+
+    def tell(self, rested: Thread | None) -> None:
+        """Wake whoever waits."""
+        self.moved = True
+        super().tell(rested)
+
+
 class Notices:
     """One listening connection for the whole process.
 
     After a lost connection everything that may have been missed is treated as changed: waiters
     look again, and `on_job` (without saying where), `on_cancel` and `on_users` are called.
+    `closing` is set when this process is about to stop: what would go on for ever then ends.
     """
 
     def __init__(self, database: Database) -> None:
@@ -60,7 +74,10 @@ class Notices:
         self.on_cancel: Callable[[str | None], None] = lambda _thread_id: None
         self.on_users: Callable[[], None] = lambda: None
         self._database = database
+        self.closing = asyncio.Event()
         self._watches: dict[str, set[Changed]] = defaultdict(set)
+        self._streams: dict[str, set[Followed]] = defaultdict(set)
+        self._all: set[asyncio.Event] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -77,13 +94,33 @@ class Notices:
     async def of_thread(self, thread_id: str) -> AsyncIterator[Changed]:
         """An event that is set when the thread may have changed; clear it before looking."""
         changed = Changed()
-        self._watches[thread_id].add(changed)
-        try:
+        with _watching(self._watches, thread_id, changed):
             yield changed
+
+    @asynccontextmanager
+    async def of_stream(self, thread_id: str) -> AsyncIterator[Followed]:
+        """An event that is set when the thread may have changed, or may have streamed something."""
+        followed = Followed()
+        with (
+            _watching(self._watches, thread_id, followed),
+            _watching(self._streams, thread_id, followed),
+        ):
+            yield followed
+
+    @asynccontextmanager
+    async def of_anything(self) -> AsyncIterator[asyncio.Event]:
+        """An event that is set when anything has been told; clear it before looking."""
+        told = asyncio.Event()
+        self._all.add(told)
+        try:
+            yield told
         finally:
-            self._watches[thread_id].discard(changed)
-            if not self._watches[thread_id]:
-                del self._watches[thread_id]
+            self._all.discard(told)
+
+    def close(self) -> None:
+        """Have everything end that would go on for ever: this process is about to stop."""
+        self.closing.set()
+        self._wake_all()
 
     def tell(self, thread_id: str, rested: Thread | None = None) -> None:
         """Wake those who wait for a thread in this process, sooner than the database does."""
@@ -117,6 +154,8 @@ class Notices:
                 pause = min(pause * 2, 1)
 
     def _dispatch(self, payload: str) -> None:
+        for told in self._all:
+            told.set()
         if payload.startswith(NEWS):
             self.on_job(orjson.loads(payload.removeprefix(NEWS)))
             return
@@ -126,12 +165,31 @@ class Notices:
         for thread_id in thread_ids:
             if what == "threads":
                 self.tell(thread_id)
+            elif what == "streams":
+                for followed in self._streams.get(thread_id, ()):
+                    followed.set()
             elif what == "cancel":
                 self.on_cancel(thread_id)
 
-    def _missed(self) -> None:
+    def _wake_all(self) -> None:
         for thread_id in self._watches:
             self.tell(thread_id)
+        for told in self._all:
+            told.set()
+
+    def _missed(self) -> None:
+        self._wake_all()
         self.on_job([])
         self.on_cancel(None)
         self.on_users()
+
+
+@contextmanager
+def _watching(watches: dict[str, set[Watch]], thread_id: str, watch: Watch) -> Iterator[None]:
+    watches[thread_id].add(watch)
+    try:
+        yield
+    finally:
+        watches[thread_id].discard(watch)
+        if not watches[thread_id]:
+            del watches[thread_id]
