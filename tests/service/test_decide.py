@@ -297,7 +297,7 @@ async def test_a_decision_that_joins_a_resume_that_is_about_to_begin_is_delivere
     ballot = Ballot(action="respond", values={"value": 2})
     after = deciding._voted(client.office, second, ballot, Reviewer(name="jane"))
     closing = deciding._closing(second, after, None)
-    run = deciding._resume(client.office, "t", "g", "jane")
+    run = deciding._resume(client.office, second, "jane")
     async with client.office.database.transaction() as conn:
         await decisions.record(conn, Recording(closings=[closing], run=run, worker=None))
         go.set()

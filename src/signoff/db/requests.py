@@ -191,16 +191,25 @@ async def with_known(conn: Connection, request_id: str) -> Found | None:
 
 async def known(conn: Connection, thread_id: str) -> list[Request]:
     """What a run of a thread has to know of: all but what is delivered or superseded for good."""
+    return (await known_at(conn, thread_id))[0]
+
+
+async def known_at(conn: Connection, thread_id: str) -> tuple[list[Request], int]:
+    """As `known`, with the thread's epoch as it was read; 0 where nothing is known."""
     cursor = await conn.execute(
         f"""
-        SELECT {COLUMNS}, {VOTES} FROM requests
+        SELECT {COLUMNS}, {VOTES},
+               (SELECT epoch FROM threads WHERE threads.id = thread_id) AS epoch
+          FROM requests
          WHERE thread_id = %s AND (state IN ('open', 'withdrawn')
             OR delivery IN ('pending', 'failed') OR voided)
          ORDER BY opened_at, id
         """,
         (thread_id,),
     )
-    return [with_votes(row) async for row in cursor]
+    rows = await cursor.fetchall()
+    epochs = [row.pop("epoch") for row in rows]
+    return [with_votes(row) for row in rows], epochs[0] if epochs else 0
 
 
 async def waiting(conn: Connection, thread_ids: Sequence[str]) -> dict[str, list[Request]]:

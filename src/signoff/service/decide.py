@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from signoff.db import decisions, requests, runs, votes
-from signoff.db.decisions import Closing, Recording
+from signoff.db.decisions import Closing, Recorded, Recording
 from signoff.db.group import Stream
 from signoff.db.pool import Connection, UniqueViolation
 from signoff.db.requests import Found, derive_answers
@@ -88,8 +88,10 @@ async def decide(
             counted = await _count(office, request_id, ballot, by, idempotency_key)
             if counted is not None:
                 return counted
-        elif await _record(office, found, _closing(found.request, after, idempotency_key)):
-            return after
+        else:
+            closing = _closing(found.request, after, idempotency_key)
+            if (await _record(office, found, closing, _resume(office, found.request, by))).closed:
+                return after
         # Somebody was faster: see what stands now, and answer to that.
 
 
@@ -111,7 +113,8 @@ async def _decide_unseen(
             return None
         closing = _closing(seen, after, idempotency_key)
         found = Found(seen, [seen], known.epoch)
-        return after if await _record(office, found, closing) else None
+        recorded = await _record(office, found, closing, _resume(office, seen, by))
+        return after if recorded.closed else None
     except (Forbidden, Conflict, InvalidInput):
         return None
 
@@ -169,9 +172,8 @@ def _key_reused() -> IdempotencyKeyReused:
     )
 
 
-async def _record(office: Office, found: Found, closing: Closing) -> bool:
-    """Commit a closing, and have its thread go on; False if the request is not as it was seen."""
-    run = _resume(office, found.request.thread_id, found.request.graph, closing.vote.by)
+async def _record(office: Office, found: Found, closing: Closing, run: Run) -> Recorded:
+    """Commit a closing, and have its thread go on; nothing if the request is not as it was seen."""
     hand = office.hand
     worker = hand.reach_out() if hand is not None and run.graph in office.catalog else None
     try:
@@ -182,13 +184,13 @@ async def _record(office: Office, found: Found, closing: Closing) -> bool:
         raise _key_reused() from error
     lease = recorded.lease
     if lease is None or hand is None:
-        return recorded.closed > 0
+        return recorded
     known = [closing.after if r.id == closing.after.id else r for r in found.known]
     answers = derive_answers(known)
     if answers is None or lease.epoch != found.epoch + 1:
         # There is more to look up, or the thread went on and came to rest since it was read.
         hand.take(lease)
-        return True
+        return recorded
     hand.take(
         Assignment(
             stream=Stream(lease),
@@ -199,7 +201,7 @@ async def _record(office: Office, found: Found, closing: Closing) -> bool:
             trail=office.memory.trail(lease, known),
         )
     )
-    return True
+    return recorded
 
 
 async def resume(
@@ -221,6 +223,8 @@ async def resume(
     check_principal(by)
     if not is_thread_id(thread_id):
         raise ThreadNotFound(f"There is no thread {thread_id}.")
+    if (run := await _resume_one(office, thread_id, answer, by=by, graph=graph)) is not None:
+        return run
     async with office.database.transaction() as conn:
         thread = await lock(conn, thread_id)
         if thread is None:
@@ -238,7 +242,7 @@ async def resume(
                     "the request itself."
                 )
             closings.append(_closing(request, after, None))
-        run = _resume(office, thread_id, closings[0].seen.graph, by)
+        run = _resume(office, closings[0].seen, by)
         worker = None
         if office.hand is not None and run.graph in office.catalog:
             worker = office.hand.reach_out()
@@ -248,11 +252,46 @@ async def resume(
         if recorded.idle and worker is None:
             await office.jobs.look_at(conn, thread_id, run.graph)
         if not recorded.run_queued:
-            queued = await runs.queued_resume(conn, thread_id)
-            assert queued is not None, "a resume that could not be queued was queued before"
-            run = queued
+            run = await _queued(conn, thread_id)
     if recorded.lease is not None and office.hand is not None:
         office.hand.take(recorded.lease)
+    return run
+
+
+async def _resume_one(
+    office: Office, thread_id: str, answer: Any, *, by: str, graph: str | None
+) -> Run | None:
+    """Resume a thread that asks one question, without a lock; None where it takes one to tell.
+
+    All that speaks against it is left to be said under the lock.
+    """
+    async with office.database.connection() as conn:
+        known, epoch = await requests.known_at(conn, thread_id)
+        waiting = [each for each in known if _waits(each)]
+        if len(waiting) != 1 or graph not in (None, waiting[0].graph):
+            return None
+        [request] = waiting
+        reviewer = await as_reviewer(conn, by, at=office.now(), request=request)
+    try:
+        [(_, value)] = _match(thread_id, waiting, answer)
+        after = _voted(office, request, ballot_of(request, value), reviewer)
+    except (Forbidden, Conflict, InvalidInput):
+        return None
+    if after.outcome is None:
+        return None
+    run = _resume(office, request, by)
+    found = Found(request, known, epoch)
+    recorded = await _record(office, found, _closing(request, after, None), run)
+    if recorded.closed and not recorded.run_queued:
+        async with office.database.connection() as conn:
+            return await _queued(conn, thread_id)
+    return run if recorded.closed else None
+
+
+async def _queued(conn: Connection, thread_id: str) -> Run:
+    """The resume that a closing has joined; it may be under way by now."""
+    run = await runs.queued_resume(conn, thread_id) or await runs.latest(conn, thread_id)
+    assert run is not None, "a resume that could not be queued was queued before"
     return run
 
 
@@ -317,13 +356,13 @@ def _closing(seen: Request, after: Request, idempotency_key: str | None) -> Clos
     )
 
 
-def _resume(office: Office, thread_id: str, graph: str, by: str) -> Run:
+def _resume(office: Office, request: Request, by: str) -> Run:
     """The run that delivers what was decided."""
     at = office.now()
     return Run(
         id=new_id(),
-        thread_id=thread_id,
-        graph=graph,
+        thread_id=request.thread_id,
+        graph=request.graph,
         kind=RunKind.RESUME,
         status=RunStatus.QUEUED,
         by=by,
