@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from langgraph.types import interrupt
 
-from signoff.db import decisions
+from signoff.db import decisions, runs
 from signoff.db.decisions import Recording
 from signoff.domain.admission import Reviewer
 from signoff.domain.decision import Ballot
@@ -30,7 +30,6 @@ from signoff.domain.thread import ThreadStatus
 from signoff.ids import new_id
 from signoff.service import decide as deciding
 from signoff.service.decide import resume
-from signoff.worker import engine
 from tests.conftest import OpenDesk
 from tests.helpers import (
     TIMEOUT,
@@ -280,17 +279,17 @@ async def test_a_decision_that_joins_a_resume_that_is_about_to_begin_is_delivere
 ) -> None:
     """It relies on the resume that is queued; so that must not begin before it has committed."""
     reached, go = asyncio.Event(), asyncio.Event()
-    begin_run = engine.begin_run
+    begin_next_of = runs.begin_next_of
 
     async def begin_later(*arguments: Any, **options: Any) -> Any:
         reached.set()
         await go.wait()
-        return await begin_run(*arguments, **options)
+        return await begin_next_of(*arguments, **options)
 
     client = await open_desk({"g": fork(left, right)}, work=False)
     await open_desk({"g": fork(left, right)})
     await started(client)
-    monkeypatch.setattr(engine, "begin_run", begin_later)
+    monkeypatch.setattr(runs, "begin_next_of", begin_later)
     first, second = await listed(client)
     await client.decide(first.id, "respond", values={"value": 1}, by="jane")
     await asyncio.wait_for(reached.wait(), TIMEOUT)

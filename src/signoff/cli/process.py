@@ -52,8 +52,8 @@ class Process:
                 "signoff.toml"
             )
         async with self._desk() as desk:
-            _settle()
             if self.listener is None:
+                _settle()
                 on_ready()
                 await stop.wait()
             else:
@@ -91,6 +91,7 @@ class Process:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first(serving, server.listens.wait())
         if not serving.done():
+            _settle()
             on_ready()
             await _first(serving, stop.wait())
         server.should_exit = True

@@ -37,6 +37,11 @@ SESSION = f"-c search_path={SCHEMA} -c timezone=UTC -c enable_seqscan=off"
 """Settings of our sessions. Every statement has an index to go by; while tables are small and
 young, the planner would rather scan them, and prepared plans outlive that."""
 
+BY_KEY = "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable_mergejoin=off"
+"""Settings of the few connections that a process writes on. Statements have one plan each, since
+planning them anew takes longer than they do. It is made for the 100 rows that PostgreSQL expects of
+any JSON, and there are a few: so each row is looked up by its key."""
+
 Connection = AsyncConnection[DictRow]
 Cursor = AsyncCursor[DictRow]
 
@@ -96,15 +101,10 @@ class Database:
         self.pool = self._pool(
             "signoff", "", min_size=min(2, max_connections), max_size=max_connections
         )
-        self.relaxed = self._pool("signoff relaxed", "-c synchronous_commit=off", max_size=4)
-        # Few connections and one plan for each statement: planning one anew takes longer than it.
-        # It is made for the 100 rows that PostgreSQL expects of any JSON, and there are a few: so
-        # each row is looked up by its key.
-        self.writing = self._pool(
-            "signoff writing",
-            "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable_mergejoin=off",
-            max_size=5,
+        self.relaxed = self._pool(
+            "signoff relaxed", f"-c synchronous_commit=off {BY_KEY}", max_size=4
         )
+        self.writing = self._pool("signoff writing", BY_KEY, max_size=5)
         self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
 
     def _pool(

@@ -194,6 +194,23 @@ async def known(conn: Connection, thread_id: str) -> list[Request]:
     return (await known_at(conn, thread_id))[0]
 
 
+async def known_of(conn: Connection, thread_ids: Sequence[str]) -> dict[str, list[Request]]:
+    """As `known`, of several threads."""
+    cursor = await conn.execute(
+        f"""
+        SELECT {COLUMNS}, {VOTES} FROM requests
+         WHERE thread_id = ANY(%s) AND (state IN ('open', 'withdrawn')
+            OR delivery IN ('pending', 'failed') OR voided)
+         ORDER BY opened_at, id
+        """,
+        (list(thread_ids),),
+    )
+    found: dict[str, list[Request]] = {each: [] for each in thread_ids}
+    async for row in cursor:
+        found[row["thread_id"]].append(with_votes(row))
+    return found
+
+
 async def known_at(conn: Connection, thread_id: str) -> tuple[list[Request], int]:
     """As `known`, with the thread's epoch as it was read; 0 where nothing is known."""
     cursor = await conn.execute(

@@ -156,48 +156,67 @@ async def queued_resume(conn: Connection, thread_id: str) -> Run | None:
 
 
 async def begin_next(conn: Connection, lease: Lease, at: datetime) -> tuple[int, Run | None]:
-    """Begin the run to execute next: one that a dead worker left, or else the oldest queued.
-
-    Also how often the thread was given work when this was looked for: read by the same snapshot,
-    and not from the row as it was locked, so that no work can come in between. Where more runs
-    wait behind this one it is a number that never comes again, so that the thread is not given
-    back after it without another look.
-
-    The lock makes decisions that count on a queued resume either commit before it begins, so that
-    it knows of them, or find it begun.
+    """Begin the run to execute next on a thread; see `begin_next_of`.
 
     Raises:
         LeaseLost: Somebody else holds the thread by now.
     """
+    begun = await begin_next_of(conn, [lease], at)
+    if lease.thread_id not in begun:
+        raise LeaseLost(lease.thread_id)
+    return begun[lease.thread_id]
+
+
+async def begin_next_of(
+    conn: Connection, leases: Sequence[Lease], at: datetime
+) -> dict[str, tuple[int, Run | None]]:
+    """Begin the next run of each thread: one that a dead worker left, or else the oldest queued.
+
+    Also how often the thread was given work when this was looked for: read by the same snapshot,
+    and not from the row as it was locked, so that no work can come in between. Where more runs
+    wait behind this one it is a number that never comes again, so that the thread is not given
+    back after it without another look. A thread whose lease is lost is left out.
+
+    The lock makes decisions that count on a queued resume either commit before it begins, so that
+    it knows of them, or find it begun.
+    """
+    columns = ", ".join(f"runs.{column}" for column in _COLUMNS.split(", "))
     cursor = await conn.execute(
         f"""
         WITH held AS MATERIALIZED (
-            SELECT id FROM threads WHERE id = %(thread_id)s AND epoch = %(epoch)s
-               FOR NO KEY UPDATE
+            SELECT threads.id FROM threads
+              JOIN unnest(%(ids)s::text[], %(epochs)s::bigint[]) AS lease (id, epoch)
+                ON threads.id = lease.id AND threads.epoch = lease.epoch
+               FOR NO KEY UPDATE OF threads
         ), thread AS MATERIALIZED (
-            SELECT work FROM threads JOIN held USING (id)
+            SELECT id, work FROM threads JOIN held USING (id)
+        ), next AS MATERIALIZED (
+            SELECT first.id FROM thread CROSS JOIN LATERAL (
+                SELECT id FROM runs
+                 WHERE thread_id = thread.id AND status IN ('queued', 'running')
+                 ORDER BY status DESC, created_at, id LIMIT 1) AS first
         ), run AS (
             UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = %(at)s
-             WHERE status IN ('queued', 'running') AND id = (
-                SELECT id FROM runs
-                 WHERE thread_id = %(thread_id)s AND status IN ('queued', 'running')
-                   AND EXISTS (SELECT 1 FROM thread)
-                 ORDER BY status DESC, created_at, id LIMIT 1)
-            RETURNING {_COLUMNS}
+              FROM next
+             WHERE runs.id = next.id AND (runs.status IN ('queued', 'running')) IS TRUE
+            RETURNING {columns}
         )
-        SELECT thread.work - (
+        SELECT thread.id AS held, thread.work - (
                 SELECT (count(*) > 1)::int FROM runs
-                 WHERE thread_id = %(thread_id)s AND status IN ('queued', 'running')
+                 WHERE thread_id = thread.id AND status IN ('queued', 'running')
                ) AS work, run.*
-          FROM thread LEFT JOIN run ON true
+          FROM thread LEFT JOIN run ON run.thread_id = thread.id
         """,
-        {"thread_id": lease.thread_id, "epoch": lease.epoch, "at": at},
+        {
+            "ids": [lease.thread_id for lease in leases],
+            "epochs": [lease.epoch for lease in leases],
+            "at": at,
+        },
     )
-    row = await cursor.fetchone()
-    if row is None:
-        raise LeaseLost(lease.thread_id)
-    work = row.pop("work")
-    return work, _run(row) if row["id"] is not None else None
+    return {
+        row.pop("held"): (row.pop("work"), _run(row) if row["id"] is not None else None)
+        async for row in cursor
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

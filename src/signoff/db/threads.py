@@ -144,38 +144,40 @@ async def add_work(conn: Connection, thread_id: str) -> None:
     await conn.execute("UPDATE threads SET work = work + 1 WHERE id = %s", (thread_id,))
 
 
-async def lease(conn: Connection, thread_id: str, worker: int) -> tuple[Lease, int] | None:
-    """Take a busy thread that nobody alive holds; None if there is nothing to take.
+async def lease(
+    conn: Connection, thread_ids: Sequence[str], worker: int
+) -> dict[str, tuple[Lease, int]]:
+    """Take busy threads that nobody alive holds; none for those where there is nothing to take.
 
-    With the lease comes the epoch before it. Jobs that wait to look at it are done with that.
+    With each lease comes the epoch before it. Jobs that wait to look at a thread are done with
+    that. Of several threads, those that somebody has locked are left out.
 
     The step of the epoch is a random one: this commit may be undone by a crash of the database,
     and what the one who made it still writes must not pass for the next one's.
     """
     cursor = await conn.execute(
-        """
+        f"""
         WITH free AS MATERIALIZED (
             SELECT id, epoch FROM threads
-             WHERE id = %(id)s AND ready_at IS NOT NULL
+             WHERE id = ANY(%(ids)s) AND ready_at IS NOT NULL
                AND (leased_by IS NULL OR NOT EXISTS (
                    SELECT 1 FROM workers WHERE workers.id = leased_by AND alive_until >= now()))
-               FOR NO KEY UPDATE
+               FOR NO KEY UPDATE {"SKIP LOCKED" if len(thread_ids) > 1 else ""}
         ), leased AS (
             UPDATE threads
                SET leased_by = %(worker)s, epoch = free.epoch + 1 + (random() * 1000000)::int
               FROM free WHERE threads.id = free.id
-            RETURNING threads.epoch, free.epoch AS before
+            RETURNING threads.id, threads.epoch, free.epoch AS before
         ), done AS (
             DELETE FROM procrastinate_jobs
-             WHERE status = 'todo' AND args ->> 'thread_id' = %(id)s
-               AND EXISTS (SELECT 1 FROM leased)
+             WHERE status = 'todo' AND args ->> 'thread_id' = ANY(%(ids)s)
+               AND args ->> 'thread_id' IN (SELECT id FROM leased)
         )
-        SELECT epoch, before FROM leased
+        SELECT id, epoch, before FROM leased
         """,
-        {"id": thread_id, "worker": worker},
+        {"ids": list(thread_ids), "worker": worker},
     )
-    row = await cursor.fetchone()
-    return (Lease(thread_id, row["epoch"]), row["before"]) if row else None
+    return {row["id"]: (Lease(row["id"], row["epoch"]), row["before"]) async for row in cursor}
 
 
 async def hold(conn: Connection, lease: Lease) -> int:

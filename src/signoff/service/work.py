@@ -1,4 +1,4 @@
-"""What a worker does with a thread: take it, begin its next run, finish that, give it back."""
+"""What a worker does with a thread: begin its next run, finish that, give the thread back."""
 
 from __future__ import annotations
 
@@ -15,17 +15,6 @@ from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Lease, Thread, ThreadStatus
 from signoff.graph.runner import Assignment, Result, described
 from signoff.service.office import Office
-
-
-async def take_thread(office: Office, thread_id: str, worker: int) -> Lease | None:
-    """The lease of a thread that has work and that nobody alive holds; None if there is none."""
-    async with office.database.taking() as conn:
-        taken = await threads.lease(conn, thread_id, worker)
-    if taken is None:
-        return None
-    lease, before = taken
-    office.memory.follow(lease, before)
-    return lease
 
 
 async def begin_run(

@@ -23,7 +23,8 @@ from signoff.graph.runner import Assignment, Result, execute
 from signoff.service.keep_time import keep_time
 from signoff.service.office import Office
 from signoff.service.rescue import rescue
-from signoff.service.work import begin_run, finish_run, hand_back, pass_on, take_thread
+from signoff.service.take import Taker
+from signoff.service.work import begin_run, finish_run, hand_back, pass_on
 from signoff.stopping import stopped
 from signoff.worker.duty import Duty
 from signoff.worker.heartbeat import Heartbeat
@@ -56,6 +57,7 @@ class Engine:
     ) -> None:
         self._office = office
         self._notices = notices
+        self._taker = Taker(office)
         self._capacity = capacity
         self._lease = takeover * 2 / 3
         self._active: dict[str, asyncio.Task[None]] = {}
@@ -154,11 +156,11 @@ class Engine:
             await asyncio.wait([self._rebirth])
         if self._worker_id is None:
             return
-        lease = await take_thread(self._office, thread_id, self._worker_id)
-        if lease is not None and self._closing:
+        taken = await self._taker.take(thread_id, self._worker_id)
+        if taken is not None and self._closing:
             await hand_back(self._office, self._worker_id, [thread_id])
-        elif lease is not None:
-            self.take(lease)
+        elif taken is not None:
+            self.take(taken)
             await asyncio.wait([self._active[thread_id]])
 
     async def _work(self, given: Assignment | Lease) -> None:
