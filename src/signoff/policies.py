@@ -31,7 +31,7 @@ from signoff import calendars as calendar_tables
 from signoff import fallbacks, toml_file
 from signoff import users as user_tables
 from signoff.domain.calendar import Calendar
-from signoff.domain.errors import FieldError, InvalidPolicy
+from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
 from signoff.domain.policy import CALL, FIELDS, Policy, is_group, merge
 from signoff.domain.principal import GROUP
@@ -119,16 +119,7 @@ class PolicyBook:
         layers = list(self._layers(call, place, actions))
         policy = merge(layer for layer, _ in layers)
         remark = "; ".join(remark for _, remark in layers if remark)
-        values = replace(policy, sources=dict.fromkeys(FIELDS, DEFAULT)).to_json()
-        return tuple(
-            Explained(
-                field=name,
-                value=values[name],
-                source=policy.sources.get(name, DEFAULT),
-                remark=remark or None if name == "otherwise" else None,
-            )
-            for name in FIELDS
-        )
+        return explained(policy, remark=remark or None)
 
     def timetable(self, policy: Policy, opened_at: datetime) -> tuple[Moment, ...]:
         """What is planned for a request with this policy, in the time of its calendar.
@@ -158,6 +149,35 @@ class PolicyBook:
                 remark = f"{policy.sources['otherwise']} does not fit: {_said(errors)}"
                 policy = policy.without("otherwise")
             yield policy, remark
+
+
+def explained(policy: Policy, *, remark: str | None = None) -> tuple[Explained, ...]:
+    """Every field of a policy and where it comes from; a `remark` is about its fallback."""
+    values = replace(policy, sources=dict.fromkeys(FIELDS, DEFAULT)).to_json()
+    return tuple(
+        Explained(
+            field=name,
+            value=values[name],
+            source=policy.sources.get(name, DEFAULT),
+            remark=remark if name == "otherwise" else None,
+        )
+        for name in FIELDS
+    )
+
+
+def read_file(path: Path, users: Iterable[User]) -> PolicyBook:
+    """The policies of a file, in which nobody but these users and its own may be named.
+
+    Raises:
+        ConfigError: It cannot be read.
+        InvalidPolicy: Something in it cannot be; it says all that, each with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ConfigError(f"{shown(path)} cannot be read: {reason}") from error
+    return load(text, path=path, users=users)
 
 
 def load(

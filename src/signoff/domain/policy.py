@@ -147,6 +147,12 @@ class Policy:
         sources = {key: source for key, source in self.sources.items() if key != name}
         return replace(self, **{name: _DEFAULTS[name]}, sources=sources)
 
+    def of_source(self, source: str) -> Self:
+        """This policy with only what it has from that source."""
+        names = [name for name, known in self.sources.items() if known == source]
+        taken = {name: getattr(self, name) for name in names}
+        return type(self)(**taken, sources=dict.fromkeys(names, source))
+
     def problems(self) -> list[FieldError]:
         """What this policy cannot keep: moments past its deadline, and more votes than voters.
 

@@ -378,8 +378,9 @@ class Request:
     def reapply(self, policy: Policy, timetable: tuple[Moment, ...], *, at: datetime) -> Request:
         """This request under another policy, as if it had been opened with it.
 
-        Its votes stand, and close it if they suffice now. Escalations that are due by the new
-        timetable are still to come; reminders are not.
+        Its votes stand, and close it if they suffice now. What has happened and is planned at the
+        same moment as before has happened. Other escalations that are due by the new timetable are
+        still to come; reminders are not.
 
         Raises:
             RequestClosed: It is closed.
@@ -388,7 +389,7 @@ class Request:
         reopened = replace(
             self,
             question=replace(self.question, policy=policy),
-            timetable=timetable,
+            timetable=tuple(self._kept(moment, policy) for moment in timetable),
             deadline=deadline_of(timetable),
         )
         return reopened._passed(MomentKind.REMIND, at)._settled(at)
@@ -502,6 +503,20 @@ class Request:
                 return self.escalate(moment.step, now)
             case MomentKind.EXPIRE:
                 return self.expire(now)
+
+    def _kept(self, moment: Moment, policy: Policy) -> Moment:
+        """A moment of another policy; passed, if the same happened to this request already."""
+        if moment.kind is MomentKind.EXPIRE and policy.otherwise != self.policy.otherwise:
+            return moment
+        for known in self.timetable:
+            if replace(known, passed_at=None, step=0) != replace(moment, passed_at=None, step=0):
+                continue
+            if (
+                moment.kind is not MomentKind.ESCALATE
+                or self.policy.escalate[known.step] == policy.escalate[moment.step]
+            ):
+                return replace(moment, passed_at=known.passed_at)
+        return moment
 
     def _passed(self, kind: MomentKind, at: datetime, *, step: int | None = None) -> Request:
         """This request with the moments of a kind (of one step) that are due marked as passed."""

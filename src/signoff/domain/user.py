@@ -54,6 +54,21 @@ def reviewer(name: str, users: Iterable[User], *, at: datetime) -> Reviewer:
     return Reviewer(name=name, groups=frozenset(groups), substitute_of=frozenset(absent))
 
 
+class Directory:
+    """All users, to look up one after the other who a principal is."""
+
+    def __init__(self, users: Iterable[User]) -> None:
+        self._around: dict[str, list[User]] = {}
+        for user in users:
+            names = {user.name, *(absence.substitute for absence in user.absences)}
+            for name in names:
+                self._around.setdefault(name, []).append(user)
+
+    def reviewer(self, name: str, at: datetime) -> Reviewer:
+        """A principal as `reviewer` has it."""
+        return reviewer(name, self._around.get(name, ()), at=at)
+
+
 def groups_of(users: Iterable[User]) -> dict[str, list[str]]:
     """The groups by name, each with the names of those in it, in order."""
     found: dict[str, list[str]] = {}
