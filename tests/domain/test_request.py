@@ -327,6 +327,8 @@ def test_another_policy_is_applied_as_if_it_had_been_there_from_the_start():
     assert applied.wake_at == at(2)
     applied, done = happened(applied, 3)
     assert done == ["escalate 0"]
+    again = applied.reapply(policy, moments(policy, OPENED), at=at(3))
+    assert again == applied, "what has happened does not happen once more"
     fewer = Policy.read({"quorum": 2}, source="file")
     closed = request.reapply(fewer, (), at=at(3))
     assert closed.outcome is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +59,7 @@ async def test_a_desk_does_not_open_with_policies_for_a_group_that_there_is_not(
 
 
 async def test_a_changed_file_that_names_a_stranger_holds_once_the_stranger_is_known(
-    database_url: str, tmp_path: Path
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "signoff.toml"
     file.write_text('[policy]\nto = "group:legal"\n[[user]]\nname = "jane"\ngroups = ["legal"]\n')
@@ -73,8 +74,14 @@ async def test_a_changed_file_that_names_a_stranger_holds_once_the_stranger_is_k
         [said] = logs
         assert "signoff.toml:2: to names 'board'" in said["problems"]
         told = asyncio.Event()
-        before = policies.know
-        policies.know = lambda users: (before(users), told.set())  # type: ignore[method-assign,func-returns-value]
+        know = policies.know
+
+        def tell(users: Sequence[User]) -> None:
+            know(users)
+            if TOM in users:
+                told.set()
+
+        monkeypatch.setattr(policies, "know", tell)
         await put_users(desk.office, [TOM])
         await asyncio.wait_for(told.wait(), 10)
         assert [rule.policy.to for rule in policies().rules] == [("group:board",)]

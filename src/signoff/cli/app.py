@@ -33,6 +33,12 @@ COMMANDS = {
     "users remove": "Remove a user.",
     "users groups": "List the groups with who is in them, or change those of a user.",
     "users away": "Say who stands in for a user, and when.",
+    "policy": "See what policies say, and would have said; apply them.",
+    "policy check": "Check the policies, calendars and users of a file.",
+    "policy test": "Say which policy a request would get.",
+    "policy explain": "Say which policy a request has.",
+    "policy reapply": "Have open requests take the policies that hold now.",
+    "policy replay": "Say what other policies would have made of past requests.",
     "version": "Print the version.",
 }
 """All commands, in the order of the help.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -50,7 +50,7 @@ async def open_batch(
     conn: Connection, *, graph: str | None, after: Key | None, limit: int
 ) -> list[Request]:
     """The next open requests, the oldest first, with their votes."""
-    at, last = after or (datetime.min, "00000000-0000-0000-0000-000000000000")
+    at, last = after or (datetime.min.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
     cursor = await conn.execute(
         f"""
         SELECT {COLUMNS}, {requests.VOTES} FROM requests

@@ -1,0 +1,1 @@
+"""`signoff policy`: what the policies of this project say, would say, and would have said."""
