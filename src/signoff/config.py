@@ -81,6 +81,10 @@ class Settings(BaseSettings):
         default=timedelta(seconds=15),
         description="After a worker's death, its threads go on elsewhere within this time.",
     )
+    keep_streams: Duration = Field(
+        default=timedelta(hours=1),
+        description="How long what runs have streamed is kept for those who come back for it.",
+    )
     shutdown_grace: Duration = Field(
         default=timedelta(seconds=10),
         description="How long a process that is told to stop lets its runs and calls end.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from signoff.db.group import GroupCommit
 from signoff.db.jobs import Jobs
 from signoff.db.notices import Notices
 from signoff.db.pool import Database
+from signoff.db.stream_events import StreamEvent
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import ConfigError
 from signoff.domain.request import Request
@@ -41,6 +42,7 @@ from signoff.service.office import Office
 from signoff.service.read import RequestPage
 from signoff.service.retry import retry
 from signoff.service.start_run import Order, start_run
+from signoff.service.stream import follow_thread, stream_options
 from signoff.service.users import declare_users, follow_users
 from signoff.worker.engine import Engine
 
@@ -183,8 +185,15 @@ class Signoff:
         config: dict[str, Any] | None = None,
         context: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
+        stream: str | Sequence[str] = (),
+        subgraphs: bool = False,
     ) -> Run:
         """Start a run of a graph on a thread, a new one if it does not exist; it waits its turn.
+
+        `stream` names what `Desk.stream` is to find, of LangGraph's stream modes: of ``values``,
+        ``updates``, ``messages``, ``messages-tuple``, ``custom``, ``tasks``, ``debug`` and
+        ``checkpoints``; with `subgraphs`, also what subgraphs stream. The runs that go on from it
+        stream the same.
 
         Raises:
             GraphNotFound: The graph is not served here.
@@ -199,6 +208,7 @@ class Signoff:
             config=config or {},
             context=context,
             metadata=metadata or {},
+            options=stream_options(stream, subgraphs=subgraphs),
         )
         return await start_run(self.office, order)
 
@@ -211,6 +221,24 @@ class Signoff:
         """
         async with asyncio.timeout(timeout):
             return await wait.until_settled(self.office, self._notices, thread_id)
+
+    async def stream(
+        self, thread_id: str, *, after: int = 0, until_rest: bool = False
+    ) -> AsyncIterator[StreamEvent]:
+        """What the runs of a thread stream, in order and complete: `id`, `run_id`, `event`, `data`.
+
+        From the oldest event that is kept, or right behind the one with the id `after`; for ever,
+        from run to run, or until the thread is paused, done or failed. The events are those of
+        LangGraph's server; only runs that were told to stream have any. `data` is JSON text.
+
+        Raises:
+            ThreadNotFound: There is no such thread, or not any more.
+        """
+        pages = follow_thread(self.office, thread_id, after=after, until_rest=until_rest)
+        async with aclosing(pages):
+            async for page in pages:
+                for event in page:
+                    yield event
 
     async def thread(self, thread_id: str) -> Thread:
         """One thread as it stands.
@@ -368,6 +396,7 @@ class Signoff:
             self._notices,
             capacity=self.settings.concurrency,
             takeover=self.settings.takeover,
+            keep_streams=self.settings.keep_streams,
         )
         async with engine:
             try:

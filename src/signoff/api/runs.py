@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from signoff.api import schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
+from signoff.api.sse import EventStream, frame
 from signoff.api.waiting import KEEP_ALIVE, answer_at_end
 from signoff.api.wire import Unsupported, only, refuse, selected
+from signoff.db.stream_events import StreamEvent
 from signoff.domain.errors import FieldError, InvalidInput
 from signoff.domain.run import Run, RunStatus
+from signoff.graph.streaming import STREAM_MODES, StreamMode
 from signoff.render import RUN_STATUS, run_json
 from signoff.service import read
 from signoff.service.cancel import cancel_run
 from signoff.service.decide import resume
 from signoff.service.start_run import Order, start_run
+from signoff.service.stream import check_event_id, follow_run, follow_thread
 from signoff.service.wait import watching
 
 router = APIRouter(tags=["runs"], route_class=Route)
 
 FIELDS = tuple(schemas.Run.model_fields)
+
+LastEventId: TypeAlias = Annotated[
+    str | None, Header(description="The id of the last event one has: it goes on behind it.")
+]
 
 
 class RunConfig(BaseModel):
@@ -59,6 +69,18 @@ class Command(BaseModel):
     goto: Annotated[None, only(within="/command")] = None
 
 
+def _modes(value: Any) -> Any:
+    given = [value] if isinstance(value, str) else value
+    if given == [""]:
+        return None  # so a client sends a parameter that it leaves out
+    for mode in given if isinstance(given, list) else ():
+        if mode not in STREAM_MODES:
+            refuse("stream_mode", f"can only be of {', '.join(STREAM_MODES)}")
+    return given
+
+
+StreamModes: TypeAlias = Annotated[list[StreamMode] | None, BeforeValidator(_modes)]
+
 Nodes: TypeAlias = list[str] | Literal["*"] | None
 
 
@@ -82,9 +104,15 @@ class RunCreate(BaseModel):
     )
     checkpoint_during: Annotated[Literal[True] | None, only(True)] = None
     on_disconnect: Annotated[Literal["continue"] | None, only("continue")] = None
-    stream_mode: Any = Field(default=None, description="Nothing is streamed: it has no effect.")
-    stream_subgraphs: bool | None = None
-    stream_resumable: bool | None = None
+    stream_mode: StreamModes = Field(
+        default=None,
+        description="What the run streams, for whoever follows it or its thread. Without it "
+        "nothing, except that `runs/stream` takes `values`.",
+    )
+    stream_subgraphs: bool | None = Field(
+        default=None, description="Also what subgraphs stream, as `mode|namespace`."
+    )
+    stream_resumable: bool | None = Field(default=None, description="Every stream is.")
     strict_resume: bool | None = Field(
         default=None, description="An answer to what does not wait is always refused."
     )
@@ -127,6 +155,24 @@ async def wait_for_new_run(
         return await answer_at_end(caller, watch, run.id, headers, look=False)
 
 
+@router.post(
+    "/threads/{thread_id}/runs/stream",
+    response_class=EventStream,
+    responses=refusals(409, *WITH_BODY),
+)
+async def stream_new_run(
+    caller: Caller, request: Request, thread_id: str, order: RunCreate
+) -> EventStream:
+    """Start a run, and follow what it streams until it pauses or ends.
+
+    A reader who leaves does not stop it, and can come back by `location`.
+    """
+    if not order.stream_mode:
+        order = order.model_copy(update={"stream_mode": ["values"]})
+    run = await _begin(caller, thread_id, order)
+    return _stream(caller, request, run, 0, None)
+
+
 @router.get(
     "/threads/{thread_id}/runs",
     response_model=list[schemas.Run],
@@ -165,6 +211,59 @@ async def join_run(caller: Caller, request: Request, thread_id: str, run_id: str
     async with watching(caller.office, caller.desk.notices, thread_id) as watch:
         headers = _headers(request, run)
         return await answer_at_end(caller, watch, run.id, headers, look=True)
+
+
+@router.get(
+    "/threads/{thread_id}/runs/{run_id}/stream",
+    response_class=EventStream,
+    responses=refusals(),
+)
+async def stream_run(
+    caller: Caller,
+    request: Request,
+    thread_id: str,
+    run_id: str,
+    stream_mode: Annotated[
+        StreamModes, Query(description="Only these, of those that it streams.")
+    ] = None,
+    cancel_on_disconnect: bool = False,
+    last_event_id: LastEventId = None,
+) -> EventStream:
+    """Follow what a run streams until it pauses or ends: from its beginning, as far as it is kept.
+
+    With `Last-Event-ID`, right behind that event.
+    """
+    if cancel_on_disconnect:
+        refuse("cancel_on_disconnect", "can only be false")
+    after = check_event_id(last_event_id) or 0
+    run = await read.get_run(caller.office, thread_id, run_id)
+    return _stream(caller, request, run, after, stream_mode)
+
+
+@router.get(
+    "/threads/{thread_id}/stream",
+    tags=["threads"],
+    response_class=EventStream,
+    responses=refusals(),
+)
+async def stream_thread(
+    caller: Caller,
+    thread_id: str,
+    stream_mode: Annotated[
+        list[str] | None, Query(description="Only `run_modes`: what the runs stream.")
+    ] = None,
+    last_event_id: LastEventId = None,
+) -> EventStream:
+    """Follow what the runs of a thread stream, one after the other, for ever: from now on.
+
+    With `Last-Event-ID`, right behind that event; -1 begins with the oldest that is kept. Behind a
+    run's last event comes `metadata` with the status `run_done`.
+    """
+    if set(stream_mode or ()) - {"run_modes"}:
+        refuse("stream_mode", "can only be run_modes")
+    after = check_event_id(last_event_id)
+    await read.get_thread(caller.office, thread_id)
+    return EventStream(_frames(follow_thread(caller.office, thread_id, after=after)))
 
 
 @router.post(
@@ -211,7 +310,10 @@ async def _begin(caller: Caller, thread_id: str, order: RunCreate) -> Run:
     )
 
 
-OPTIONS = {"durability", "interrupt_before", "interrupt_after", "multitask_strategy", "stream_mode"}
+STREAMING = {"stream_mode", "stream_subgraphs"}
+"""What a run that answers a question may have of its own; else it streams as the one that asked."""
+
+OPTIONS = {"durability", "interrupt_before", "interrupt_after", "multitask_strategy", *STREAMING}
 """What is kept of a run's settings as it came."""
 
 OF_THE_START = ("config", "context", "metadata", "interrupt_before", "interrupt_after")
@@ -228,7 +330,33 @@ async def _resume(caller: Caller, thread_id: str, order: RunCreate, answer: Any)
     if order.multitask_strategy == "reject":
         refuse("multitask_strategy", "can only be enqueue with command.resume")
     graph = caller.office.catalog.find(order.assistant_id).name
-    return await resume(caller.office, thread_id, answer, by=caller.by, graph=graph)
+    options = order.model_dump(include=STREAMING, exclude_none=True)
+    return await resume(
+        caller.office, thread_id, answer, by=caller.by, graph=graph, options=options
+    )
+
+
+def _stream(
+    caller: Caller, request: Request, run: Run, after: int, modes: list[StreamMode] | None
+) -> EventStream:
+    location = _location(request, run)
+    pages = follow_run(caller.office, run.thread_id, run.id, after=after)
+    headers = {"location": f"{location}/stream", "content-location": location}
+    return EventStream(_frames(pages, modes), headers)
+
+
+async def _frames(
+    pages: AsyncIterator[list[StreamEvent]], modes: list[StreamMode] | None = None
+) -> AsyncIterator[list[bytes]]:
+    wanted: set[str] = {"messages" if mode == "messages-tuple" else mode for mode in modes or ()}
+    if wanted:
+        wanted |= {"metadata", "error"}
+    async for page in pages:
+        yield [
+            frame(each.event, each.data, str(each.id))
+            for each in page
+            if not wanted or re.split(r"[|/]", each.event, maxsplit=1)[0] in wanted
+        ]
 
 
 def _headers(request: Request, run: Run) -> dict[str, str]:

@@ -301,6 +301,14 @@ async def begin_on_new_threads(
     return {row["id"]: Lease(row["id"], row["epoch"]) async for row in cursor}
 
 
+async def set_options(conn: Connection, run_id: str, options: dict[str, Any]) -> None:
+    """Change some of the options of a run that waits to be executed."""
+    await conn.execute(
+        "UPDATE runs SET options = options || %s WHERE id = %s AND status = 'queued'",
+        (Json(options), run_id),
+    )
+
+
 async def end(
     conn: Connection, run_id: str, status: RunStatus, *, error: str | None, at: datetime
 ) -> bool:

@@ -28,10 +28,17 @@ def row(thread_id: str, run_id: str, event: str, data: str) -> dict[str, Any]:
 
 
 async def append(conn: Connection, thread_id: str, run_id: str, event: str, data: str) -> None:
-    """One event, of a thread that is held."""
+    """One event of a run, of a thread that is held; nothing if there is one just like it."""
     await conn.execute(
-        "INSERT INTO stream_events (thread_id, run_id, event, data) VALUES (%s, %s, %s, %s)",
-        (thread_id, run_id, event, data),
+        """
+        INSERT INTO stream_events (thread_id, run_id, event, data)
+        SELECT %(thread_id)s, %(run_id)s, %(event)s, %(data)s
+         WHERE NOT EXISTS (
+            SELECT 1 FROM stream_events
+             WHERE thread_id = %(thread_id)s AND run_id = %(run_id)s AND event = %(event)s
+               AND data = %(data)s)
+        """,
+        {"thread_id": thread_id, "run_id": run_id, "event": event, "data": data},
     )
 
 

@@ -33,6 +33,7 @@ from signoff.graph.keys import ERROR, RUN, STRICT_RESUME
 from signoff.graph.memory import Pausing, Trail
 from signoff.graph.pauses import resume_value
 from signoff.graph.saver import SignoffSaver
+from signoff.graph.streaming import Publisher, Wish, closed
 from signoff.graph.writes import answered, finished, interrupts
 
 log = structlog.get_logger(__name__)
@@ -114,7 +115,11 @@ async def execute(
         DatabaseUnreachable: The run has not ended, and is to be begun again.
         asyncio.CancelledError: The run was cancelled; what it has stored stays.
     """
-    return await _Execution(served, assignment, database, group, now).run()
+    execution = _Execution(served, assignment, database, group, now)
+    try:
+        return await execution.run()
+    finally:
+        await closed(execution.publisher)
 
 
 class _Execution:
@@ -134,6 +139,9 @@ class _Execution:
         self._failed: dict[str, str] = {}
         self._moved_on: set[str] = set()
         self._taken: list[str] = []
+        run, stream = assignment.run, assignment.stream
+        self._wish = Wish.of(run)
+        self.publisher = Publisher(self._wish, run, stream, group) if self._wish.modes else None
         self._context = RunContext(
             stream=assignment.stream,
             group=group,
@@ -150,7 +158,6 @@ class _Execution:
         )
 
     async def run(self) -> Result:
-        run = self._run
         try:
             config = self._config()
             head = await self._head()
@@ -159,17 +166,7 @@ class _Execution:
                 return self._nothing_given(head)
             if "checkpoint_id" not in config["configurable"]:
                 self._context.head = Head(head)
-            async for values in self.graph.astream(
-                given,
-                config,
-                context=run.context,
-                stream_mode="values",
-                # Never `exit`: after a crash it would ask for an approval that was used already.
-                durability="sync" if run.options.get("durability") == "sync" else "async",
-                interrupt_before=run.options.get("interrupt_before"),
-                interrupt_after=run.options.get("interrupt_after"),
-            ):
-                self._values = values
+            await self._go(given, config)
             paused = self._context.paused or await self._at_breakpoint()
         except UnknownInterruptError as error:
             await self._assignment.stream.flush()
@@ -184,6 +181,32 @@ class _Execution:
             await self._flush_after(error)
             return self._raised(error)
         return self._ended(RunStatus.PAUSED if paused else RunStatus.SUCCEEDED, None)
+
+    async def _go(self, given: Any, config: RunnableConfig) -> None:
+        """Run the graph, and stream what was asked for; `_values` is what it comes to."""
+        options = self._run.options
+        settings: dict[str, Any] = {
+            "context": self._run.context,
+            # Never `exit`: after a crash it would ask for an approval that was used already.
+            "durability": "sync" if options.get("durability") == "sync" else "async",
+            "interrupt_before": options.get("interrupt_before"),
+            "interrupt_after": options.get("interrupt_after"),
+        }
+        publisher, wish = self.publisher, self._wish
+        if publisher is None:
+            async for values in self.graph.astream(given, config, stream_mode="values", **settings):
+                self._values = values
+            return
+        modes: Any = wish.engine_modes
+        async for part in self.graph.astream(
+            given, config, stream_mode=modes, subgraphs=wish.subgraphs, **settings
+        ):
+            namespace, mode, payload = part if wish.subgraphs else ((), *part)
+            if mode == "values" and not namespace:
+                self._values = payload
+            publisher.put(namespace, mode, payload)
+        publisher.release()
+        await publisher.close()
 
     async def _flush_after(self, error: Exception) -> None:
         """Wait for what a failed run has written; its own failure to write is no error twice.

@@ -205,13 +205,20 @@ async def _record(office: Office, found: Found, closing: Closing, run: Run) -> R
 
 
 async def resume(
-    office: Office, thread_id: str, answer: Any, *, by: str, graph: str | None = None
+    office: Office,
+    thread_id: str,
+    answer: Any,
+    *,
+    by: str,
+    graph: str | None = None,
+    options: dict[str, Any] | None = None,
 ) -> Run:
     """Decide what a thread waits for by a resume value of LangGraph's own form; the resuming run.
 
     A dict whose keys all look like ids of interrupts answers each of these; anything else is the
     answer to the one question that is pending. It is a decision like any other, under the same
-    policy; either all of them are taken or none. `graph` is the one that the caller expects there.
+    policy; either all of them are taken or none. `graph` is the one that the caller expects there,
+    and `options` those that the run has apart from the options of the run that asked.
 
     Raises:
         ThreadNotFound: There is no such thread.
@@ -223,7 +230,10 @@ async def resume(
     check_principal(by)
     if not is_thread_id(thread_id):
         raise ThreadNotFound(f"There is no thread {thread_id}.")
-    if (run := await _resume_one(office, thread_id, answer, by=by, graph=graph)) is not None:
+    run = None
+    if not options:
+        run = await _resume_one(office, thread_id, answer, by=by, graph=graph)
+    if run is not None:
         return run
     async with office.database.transaction() as conn:
         thread = await lock(conn, thread_id)
@@ -244,7 +254,7 @@ async def resume(
             closings.append(_closing(request, after, None))
         run = _resume(office, closings[0].seen, by)
         worker = None
-        if office.hand is not None and run.graph in office.catalog:
+        if office.hand is not None and run.graph in office.catalog and not options:
             worker = office.hand.reach_out()
         recording = Recording(closings=closings, run=run, worker=worker)
         recorded = await decisions.record(conn, recording)
@@ -253,6 +263,8 @@ async def resume(
             await office.jobs.look_at(conn, thread_id, run.graph)
         if not recorded.run_queued:
             run = await _queued(conn, thread_id)
+        if options:
+            await runs.set_options(conn, run.id, options)
     if recorded.lease is not None and office.hand is not None:
         office.hand.take(recorded.lease)
     return run

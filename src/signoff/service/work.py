@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from signoff.db import audit, deliveries, notices, requests, runs, threads
+from signoff.db import audit, deliveries, notices, requests, runs, stream_events, threads
 from signoff.db.group import Stream, Write
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -14,6 +14,7 @@ from signoff.domain.request import Delivery, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Lease, Thread, ThreadStatus
 from signoff.graph.runner import Assignment, Result, described
+from signoff.graph.streaming import Wish, done_data, error_data
 from signoff.service.office import Office
 
 
@@ -72,6 +73,7 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
         await _settle(conn, run, result, office)
         said = None if result.stands else result.error
         await threads.record(conn, lease, values=result.values, error=said, at=at)
+        await _stream_end(conn, run, result)
         await notices.thread_changed(conn, lease.thread_id)
     return await begin_run(office, lease, resting=None if result.stands else _status(result))
 
@@ -98,6 +100,9 @@ async def _rest(office: Office, assignment: Assignment, result: Result, at: date
             "at": at,
         },
     )
+    if Wish.of(run).modes:
+        done = stream_events.row(run.thread_id, run.id, "metadata", done_data(run.id))
+        write.add("events", done)
     rested = await office.group.commit(write)
     if rested is None:
         return False
@@ -198,6 +203,18 @@ async def _settle(conn: Connection, run: Run, result: Result, office: Office) ->
             for event, request_id, error in entries
         ),
     )
+
+
+async def _stream_end(conn: Connection, run: Run, result: Result) -> None:
+    """Have those who follow a run know how it has ended."""
+    if not Wish.of(run).modes:
+        return
+    error = result.error
+    if result.status is RunStatus.CANCELLED:
+        error = "UserInterrupt: The run was cancelled"  # as LangGraph's server calls it
+    if error is not None:
+        await stream_events.append(conn, run.thread_id, run.id, "error", error_data(error))
+    await stream_events.append(conn, run.thread_id, run.id, "metadata", done_data(run.id))
 
 
 def _status(result: Result) -> ThreadStatus:

@@ -23,6 +23,7 @@ from signoff.graph.runner import Assignment, Result, execute
 from signoff.service.keep_time import keep_time
 from signoff.service.office import Office
 from signoff.service.rescue import rescue
+from signoff.service.stream import forget_streams
 from signoff.service.take import Taker
 from signoff.service.work import begin_run, finish_run, hand_back, pass_on
 from signoff.stopping import stopped
@@ -34,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 TICK = timedelta(seconds=1)
 """How often deadlines are looked at: one look at an index while nothing is due."""
+
+CLEAN_UP = timedelta(minutes=1)
+"""How often what is old is deleted."""
 
 POLL = 2.0
 """Seconds after which jobs are looked for without being told: a safety net only."""
@@ -53,7 +57,13 @@ class Engine:
     """
 
     def __init__(
-        self, office: Office, notices: Notices, *, capacity: int, takeover: timedelta
+        self,
+        office: Office,
+        notices: Notices,
+        *,
+        capacity: int,
+        takeover: timedelta,
+        keep_streams: timedelta = timedelta(hours=1),
     ) -> None:
         self._office = office
         self._notices = notices
@@ -76,6 +86,7 @@ class Engine:
             ),
             Duty("account", takeover / 6, self._account),
             Duty("deadlines", TICK, lambda: keep_time(office)),
+            Duty("streams", CLEAN_UP, lambda: forget_streams(office, keep_streams)),
         ]
         self._wake = WakeUp()
         self._jobs_wait = False

@@ -1,0 +1,286 @@
+"""Streams of runs, with LangGraph's own SDK as the client."""
+
+from __future__ import annotations
+
+import asyncio
+import operator
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+from langchain_core.messages import AIMessage
+from langgraph.config import get_stream_writer
+from langgraph.graph import START, StateGraph
+from langgraph.types import interrupt
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
+from langgraph_sdk.errors import NotFoundError, UnprocessableEntityError
+
+from signoff import Signoff
+from signoff.api.principals import HEADER
+from signoff.service.stream import forget_streams
+from tests.api.conftest import serving
+from tests.api.graphs import failing
+from tests.conftest import OpenDesk
+from tests.helpers import TIMEOUT, rows
+
+
+class State(TypedDict, total=False):
+    topic: str
+    log: Annotated[list[str], operator.add]
+
+
+def draft(state: State) -> State:
+    get_stream_writer()("drafting")
+    return {"log": ["draft"]}
+
+
+def review(state: State) -> State:
+    get_stream_writer()("before the question")
+    answer = interrupt("Fine?")
+    get_stream_writer()(f"after the answer {answer}")
+    return {"log": [answer]}
+
+
+def finish(state: State) -> State:
+    return {"log": ["finish"]}
+
+
+def drafts() -> StateGraph[State]:
+    builder = StateGraph(State)
+    builder.add_sequence([draft, review, finish])
+    builder.add_edge(START, "draft")
+    return builder
+
+
+def nested() -> StateGraph[State]:
+    builder = StateGraph(State)
+    builder.add_node("inner", drafts().compile())
+    builder.add_edge(START, "inner")
+    return builder
+
+
+def talking() -> StateGraph[State]:
+    model = GenericFakeChatModel(messages=iter([AIMessage("one two")] * 9))
+
+    async def talk(state: State) -> State:
+        return {"log": [str((await model.ainvoke("hello")).content)]}
+
+    builder = StateGraph(State)
+    builder.add_node("talk", talk)
+    builder.add_edge(START, "talk")
+    return builder
+
+
+@pytest.fixture
+async def desk(open_desk: OpenDesk) -> Signoff:
+    """A desk whose graphs stream."""
+    served: Signoff = await open_desk(
+        {"drafts": drafts(), "nested": nested(), "talking": talking(), "failing": failing()}
+    )
+    return served
+
+
+@pytest.fixture
+async def sdk(open_desk: OpenDesk, desk: Signoff) -> AsyncIterator[LangGraphClient]:
+    """The SDK's client of a server that executes nothing itself: a worker elsewhere does."""
+    server = await open_desk(
+        dict.fromkeys(["drafts", "nested", "talking", "failing"], drafts()), work=False
+    )
+    async with (
+        serving(server.asgi_app()) as address,
+        get_client(url=address, headers={HEADER: "jane"}) as client,
+    ):
+        async with asyncio.timeout(6 * TIMEOUT):
+            yield client
+
+
+async def streamed(parts: Any) -> list[tuple[str, Any]]:
+    return [(part.event, part.data) async for part in parts]
+
+
+async def test_a_run_is_streamed_to_its_pause_as_langgraphs_server_does_it(
+    sdk: LangGraphClient,
+) -> None:
+    parts = await streamed(
+        sdk.runs.stream(
+            "t",
+            "drafts",
+            input={"topic": "tea"},
+            stream_mode=["values", "updates", "custom"],
+            if_not_exists="create",
+        )
+    )
+    [run] = await sdk.runs.list("t")
+    [interrupts] = (await sdk.threads.get("t"))["interrupts"].values()
+    question = [{"value": "Fine?", "id": interrupts[0]["id"], "response_schema": None}]
+    drafted = {"topic": "tea", "log": ["draft"]}
+    assert parts == [
+        ("metadata", {"run_id": run["run_id"], "attempt": 1}),
+        ("values", {"topic": "tea", "log": []}),
+        ("custom", "drafting"),
+        ("updates", {"draft": {"log": ["draft"]}}),
+        ("values", drafted),
+        ("custom", "before the question"),
+        ("updates", {"__interrupt__": question}),
+        ("values", {**drafted, "__interrupt__": question}),
+    ]
+
+
+async def test_a_resume_is_streamed_in_modes_of_its_own(sdk: LangGraphClient) -> None:
+    await sdk.runs.wait("t", "drafts", input={"topic": "tea"}, if_not_exists="create")
+    parts = await streamed(
+        sdk.runs.stream("t", "drafts", command={"resume": "yes"}, stream_mode="updates")
+    )
+    assert parts[0][0] == "metadata"
+    assert parts[1:] == [
+        ("updates", {"review": {"log": ["yes"]}}),
+        ("updates", {"finish": {"log": ["finish"]}}),
+    ]
+
+
+async def test_the_threads_stream_goes_on_with_the_run_that_a_decision_resumes(
+    sdk: LangGraphClient, desk: Signoff
+) -> None:
+    await sdk.threads.create(thread_id="t")
+    seen: list[tuple[str, Any]] = []
+    paused = asyncio.Event()
+
+    async def follow() -> None:
+        async for part in await sdk.threads.join_stream("t", last_event_id="-1"):
+            seen.append((part.event, part.data))
+            if part.event == "metadata" and "status" in part.data:
+                if paused.is_set():
+                    return
+                paused.set()
+
+    following = asyncio.create_task(follow())
+    first = await sdk.runs.create(
+        "t", "drafts", input={"topic": "tea"}, stream_mode=["custom", "updates"]
+    )
+    await asyncio.wait_for(paused.wait(), TIMEOUT)
+    # The pause was announced once it was there.
+    [request] = (await desk.requests(thread_id="t")).items
+    await desk.decide(request.id, "respond", values={"value": "yes"}, by="joe")
+    await asyncio.wait_for(following, TIMEOUT)
+    second, _ = await sdk.runs.list("t")
+    question = [{"value": "Fine?", "id": request.interrupt_id, "response_schema": None}]
+    assert seen == [
+        ("metadata", {"run_id": first["run_id"], "attempt": 1}),
+        ("custom", "drafting"),
+        ("updates", {"draft": {"log": ["draft"]}}),
+        ("custom", "before the question"),
+        ("updates", {"__interrupt__": question}),
+        ("metadata", {"status": "run_done", "run_id": first["run_id"]}),
+        ("metadata", {"run_id": second["run_id"], "attempt": 1}),
+        ("custom", "before the question"),
+        ("custom", "after the answer yes"),
+        ("updates", {"review": {"log": ["yes"]}}),
+        ("updates", {"finish": {"log": ["finish"]}}),
+        ("metadata", {"status": "run_done", "run_id": second["run_id"]}),
+    ]
+
+
+async def test_a_reader_comes_back_behind_any_event(sdk: LangGraphClient) -> None:
+    all_parts = [
+        part
+        async for part in sdk.runs.stream(
+            "t", "drafts", input={}, stream_mode=["custom", "debug"], if_not_exists="create"
+        )
+    ]
+    [run] = await sdk.runs.list("t")
+    ids = [int(part.id or 0) for part in all_parts]
+    assert ids == sorted(set(ids))
+    for number, part in enumerate(all_parts):
+        rest = [
+            each async for each in sdk.runs.join_stream("t", run["run_id"], last_event_id=part.id)
+        ]
+        assert rest == all_parts[number + 1 :]
+    joined = [each async for each in sdk.runs.join_stream("t", run["run_id"])]
+    assert joined == all_parts
+    custom = await streamed(sdk.runs.join_stream("t", run["run_id"], stream_mode="custom"))
+    assert [event for event, _ in custom] == ["metadata", "custom", "custom"]
+
+
+async def test_what_subgraphs_stream_is_named_after_them(sdk: LangGraphClient) -> None:
+    parts = await streamed(
+        sdk.runs.stream(
+            "t",
+            "nested",
+            input={},
+            stream_mode=["custom", "updates"],
+            stream_subgraphs=True,
+            if_not_exists="create",
+        )
+    )
+    inner = {event.partition(":")[0] for event, _ in parts if "|" in event}
+    assert inner == {"custom|inner", "updates|inner"}
+    outer = await streamed(sdk.runs.stream("u", "nested", input={}, if_not_exists="create"))
+    assert {event for event, _ in outer} == {"metadata", "values"}
+
+
+async def test_messages_come_token_by_token(sdk: LangGraphClient) -> None:
+    parts = await streamed(
+        sdk.runs.stream("t", "talking", input={}, stream_mode="messages", if_not_exists="create")
+    )
+    names = [event for event, _ in parts[1:]]
+    assert names[0] == "messages/metadata"
+    assert set(names[1:]) == {"messages/partial"}
+    [[id, about]] = parts[1][1].items()
+    assert about["metadata"]["langgraph_node"] == "talk"
+    texts = [message["content"] for _, [message] in parts[2:]]
+    assert texts[-1] == "one two"
+    assert all(texts[-1].startswith(text) for text in texts)
+    assert {message["id"] for _, [message] in parts[2:]} == {id}
+    tuples = await streamed(
+        sdk.runs.stream(
+            "u", "talking", input={}, stream_mode="messages-tuple", if_not_exists="create"
+        )
+    )
+    assert {event for event, _ in tuples[1:]} == {"messages"}
+    assert "".join(data[0]["content"] for _, data in tuples[1:]) == "one two"
+
+
+async def test_a_failure_is_the_last_event(sdk: LangGraphClient) -> None:
+    parts = await streamed(
+        sdk.runs.stream("t", "failing", input={"fail": True}, if_not_exists="create")
+    )
+    assert parts[-1] == ("error", {"error": "ValueError", "message": "nothing works"})
+
+
+async def test_nothing_is_written_of_a_run_that_nobody_wants_streamed(
+    sdk: LangGraphClient, desk: Signoff
+) -> None:
+    await sdk.runs.wait("t", "drafts", input={}, if_not_exists="create")
+    assert await rows(desk, "SELECT 1 AS one FROM stream_events") == []
+    [run] = await sdk.runs.list("t")
+    assert await streamed(sdk.runs.join_stream("t", run["run_id"])) == []
+
+
+async def test_what_is_not_there_and_what_cannot_be_streamed_is_refused(
+    sdk: LangGraphClient,
+) -> None:
+    with pytest.raises(UnprocessableEntityError, match="stream_mode"):
+        await streamed(sdk.runs.stream("t", "drafts", input={}, stream_mode="events"))
+    with pytest.raises(NotFoundError):
+        await streamed(sdk.runs.join_stream("t", "0"))
+    with pytest.raises(NotFoundError):
+        await streamed(await sdk.threads.join_stream("t"))
+    await sdk.runs.wait("t", "drafts", input={}, if_not_exists="create")
+    with pytest.raises(UnprocessableEntityError, match="run_modes"):
+        await streamed(await sdk.threads.join_stream("t", stream_mode="lifecycle"))
+    with pytest.raises(UnprocessableEntityError, match="no id of an event"):
+        await streamed(await sdk.threads.join_stream("t", last_event_id="x"))
+
+
+async def test_old_events_are_deleted(desk: Signoff) -> None:
+    await desk.start("drafts", {}, by="jane", thread_id="t", stream="custom")
+    kept = [event.event async for event in desk.stream("t", until_rest=True)]
+    assert kept == ["metadata", "custom", "custom", "values", "metadata"]
+    await forget_streams(desk.office, timedelta(hours=1))
+    again = [event.event async for event in desk.stream("t", until_rest=True)]
+    assert again == kept
+    await forget_streams(desk.office, timedelta())
+    assert [event async for event in desk.stream("t", until_rest=True)] == []
