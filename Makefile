@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
+# Most of the suite waits for processes, so there are more of its own than processors.
+PARALLEL ?= --numprocesses 3 --dist loadfile
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
@@ -16,7 +18,7 @@ help:  ## List the targets
 venv: $(READY)  ## Make the environment in .venv, with the versions of constraints.txt
 
 test: $(READY)  ## Run all tests; ARGS="tests/db -k pool" narrows them down
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(PARALLEL))
 
 check: $(READY)  ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check .
