@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from uuid import uuid4
 
 import pytest
 
@@ -258,7 +257,13 @@ async def test_the_state_at_a_pause_in_a_subgraph_is_that_of_the_subgraph(api: A
     assert state["checkpoint"]["checkpoint_ns"].startswith("inner:")
 
 
-UNKNOWN = ["not-a-uuid", str(uuid4()), "%00", "a" * 300, "01a1fae86a12763e8d065835fdacff3d"]
+UNKNOWN = [
+    "not-a-uuid",
+    "7d1c53a1-9d4e-4f3f-8a43-0f2b1d6c5e90",
+    "%00",
+    "a" * 300,
+    "01a1fae86a12763e8d065835fdacff3d",
+]
 
 
 @pytest.mark.parametrize("request_id", UNKNOWN)

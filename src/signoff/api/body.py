@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any, Final, NoReturn
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
+from signoff.api.lingering import UNREAD
 from signoff.api.problems import MalformedJSON, UnsupportedMediaType
 from signoff.domain.errors import FieldError, InvalidJSON, TooLarge
 from signoff.domain.jsontext import MAX_BYTES, MAX_DEPTH, check, pointer
@@ -79,16 +80,22 @@ def parse(raw: bytes) -> Any:
 async def _read(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > MAX_BODY:
-        _refuse_size()
+        _refuse_size(request, unread=True)
     raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
+    unread = True
+    while unread:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        raw += message.get("body", b"")
+        unread = message.get("more_body", False)
         if len(raw) > MAX_BODY:
-            _refuse_size()
+            _refuse_size(request, unread=unread)
     return bytes(raw)
 
 
-def _refuse_size() -> NoReturn:
+def _refuse_size(request: Request, *, unread: bool) -> NoReturn:
+    request.scope[UNREAD] = unread
     raise TooLarge(f"The body is over the limit of {MAX_BODY:,} bytes.")
 
 

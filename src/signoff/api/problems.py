@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from signoff.api.lingering import LingeringResponse
 from signoff.db.pool import OperationalError
 from signoff.domain import errors
 from signoff.domain.errors import FieldError, InvalidInput, RequestClosed, SignoffError
@@ -153,7 +154,9 @@ def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
         document["errors"] = [each.as_dict() for each in error.errors]
     if isinstance(error, RequestClosed):
         document |= {"request_id": error.request_id, "state": error.state}
-    return Response(
+    # Who is refused for the size of a body may be sending it still.
+    response = LingeringResponse if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else Response
+    return response(
         orjson.dumps(document),
         status_code=status.value,
         media_type=MEDIA_TYPE,
