@@ -35,6 +35,7 @@ from signoff.domain.errors import (
     TooLarge,
 )
 from signoff.domain.policy import CALL, Policy
+from signoff.domain.user import People
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -324,6 +325,20 @@ def _policy(given: dict[str, Any], actions: list[dict[str, Any]]) -> dict[str, A
     if errors:
         raise _refuse_policy(errors)
     return {name: value for name, value in policy.to_json().items() if name != "sources"}
+
+
+def check_people(envelope: Mapping[str, Any], people: People) -> None:
+    """Check that the policy of an envelope names nobody but these.
+
+    Raises:
+        InvalidPolicy: It is none.
+        InvalidQuestion: It does; it says whom and where.
+    """
+    policy: Mapping[str, Any] = envelope["policy"]
+    if policy.get("to") or policy.get("escalate"):
+        errors = people.strangers(Policy.read(policy, source=CALL))
+        if errors:
+            raise _refuse_policy(errors)
 
 
 def _refuse_policy(errors: Iterable[FieldError]) -> InvalidQuestion:

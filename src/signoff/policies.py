@@ -17,7 +17,6 @@ when the file is loaded, with its line.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,10 +32,9 @@ from signoff import users as user_tables
 from signoff.domain.calendar import Calendar
 from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
-from signoff.domain.policy import CALL, FIELDS, Policy, is_group, merge
-from signoff.domain.principal import GROUP
+from signoff.domain.policy import CALL, FIELDS, Policy, merge
 from signoff.domain.timetable import Moment, moments
-from signoff.domain.user import User
+from signoff.domain.user import People, User, unknown
 from signoff.project import shown
 from signoff.toml_file import Document
 
@@ -79,11 +77,15 @@ class Explained:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyBook:
-    """All policies of a desk; of one without a file, none. `rules` are in order of precedence."""
+    """All policies of a desk; of one without a file, none. `rules` are in order of precedence.
+
+    `people` are all that there are; None if that is not known, as on a desk without users.
+    """
 
     rules: tuple[Rule, ...] = ()
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     users: tuple[User, ...] = ()
+    people: People | None = None
 
     def policy_for(
         self,
@@ -239,6 +241,7 @@ class PolicyFile:
         What was refused is looked at again: those whom it names may be known by now.
         """
         self._users = users
+        self._book = self._told(self._book)
         if self._refused:
             self._stamp = _NEVER
 
@@ -260,9 +263,14 @@ class PolicyFile:
     def _read(self) -> tuple[_Stamp | None, PolicyBook]:
         stamp = self._look()
         if stamp is None:
-            return None, PolicyBook()
+            return None, self._told(PolicyBook())
         text = self._path.read_text(encoding="utf-8")
-        return stamp, load(text, path=self._path, users=self._users)
+        return stamp, self._told(load(text, path=self._path, users=self._users))
+
+    def _told(self, book: PolicyBook) -> PolicyBook:
+        """A book that knows who there is."""
+        users = () if self._users is None else (*self._users, *book.users)
+        return replace(book, people=People.of(users) if users else None)
 
 
 _Stamp = tuple[int, int]
@@ -290,13 +298,15 @@ class _Loader:
             self._check_fallback(rule)
             self._check_together(rule, [each for each in rules if each.holds_wherever(rule)])
             if rule.policy.calendar is not None and rule.policy.calendar not in calendars:
-                self._note(rule, "/calendar", _unknown("calendar", rule.policy.calendar, calendars))
+                self._note(rule, "/calendar", unknown("calendar", rule.policy.calendar, calendars))
             if channels is not None:
                 self._check_channels(rule, channels)
         if known is not None:
-            everybody = [*known, *users.values()]
-            self._check_people(rules, everybody)
-            self._check_substitutes(users.values(), places, everybody)
+            people = People.of([*known, *users.values()])
+            for rule in rules:
+                for error in people.strangers(rule.policy):
+                    self._note(rule, error.pointer, error.message)
+            self._check_substitutes(users.values(), places, people.users)
         if self._problems:
             raise self._refusal()
         return PolicyBook(rules=tuple(rules), calendars=calendars, users=tuple(users.values()))
@@ -362,7 +372,7 @@ class _Loader:
                 self._problem(path, f"/{name}", "must be a text that is not empty")
         kind = table.get("kind", "ask")
         if isinstance(kind, str) and kind.strip() and kind not in fallbacks.KINDS:
-            self._problem(path, "/kind", _unknown("kind", kind, fallbacks.KINDS, listed=True))
+            self._problem(path, "/kind", unknown("kind", kind, fallbacks.KINDS, listed=True))
         return len(self._problems) == before
 
     def _check_fallback(self, rule: Rule) -> None:
@@ -393,31 +403,15 @@ class _Loader:
         for at, names in notified:
             for name in names:
                 if name not in channels:
-                    self._note(rule, at, _unknown("channel", name, channels))
-
-    def _check_people(self, rules: Sequence[Rule], known: Sequence[User]) -> None:
-        names = {user.name for user in known}
-        groups = {group for user in known for group in user.groups}
-        for rule in rules:
-            named = [("/to", rule.policy.to)]
-            for n, step in enumerate(rule.policy.escalate):
-                named.append((f"/escalate/{n}/to", step.to))
-            for at, people in named:
-                for each in people:
-                    name = each.removeprefix(GROUP)
-                    what, there = ("group", groups) if is_group(each) else ("user", names)
-                    # A desk without users leaves it to whatever signs people in who there is.
-                    if name not in there and (names or is_group(each)):
-                        self._note(rule, at, _unknown(what, name, there))
+                    self._note(rule, at, unknown("channel", name, channels))
 
     def _check_substitutes(
-        self, users: Iterable[User], places: Mapping[str, toml_file.Path], known: Sequence[User]
+        self, users: Iterable[User], places: Mapping[str, toml_file.Path], names: Collection[str]
     ) -> None:
-        names = {user.name for user in known}
         for user in users:
             for n, absence in enumerate(user.absences):
                 if absence.substitute not in names:
-                    message = _unknown("user", absence.substitute, names)
+                    message = unknown("user", absence.substitute, names)
                     self._problem(places[user.name], f"/away/{n}/substitute", message)
 
     # --- problems ----------------------------------------------------------------------------
@@ -455,10 +449,3 @@ def _steps(at: str) -> list[str | int]:
 
 def _said(errors: Iterable[FieldError]) -> str:
     return "; ".join(f"{e.pointer[1:].replace('/', '.')} {e.message}" for e in errors)
-
-
-def _unknown(what: str, name: str, known: Collection[str], *, listed: bool = False) -> str:
-    similar = difflib.get_close_matches(name, known, n=1)
-    hint = f" (did you mean {similar[0]}?)" if similar else ""
-    choices = f"; they are {', '.join(known)}" if listed and not similar else ""
-    return f"names {name!r:.80}, and there is no such {what}{hint}{choices}"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
+from langgraph.graph import START, StateGraph
 from structlog.testing import capture_logs
 
-from signoff import Signoff
-from signoff.domain.errors import InvalidPolicy
+from signoff import Signoff, ask
+from signoff.domain.errors import Forbidden, InvalidPolicy
 from signoff.domain.user import User
 from signoff.policies import PolicyFile
 from signoff.service.users import change_user, declare_users, list_users, put_users, remove_user
@@ -88,3 +91,100 @@ async def test_a_changed_file_that_names_a_stranger_holds_once_the_stranger_is_k
         # What holds goes on to hold when people go.
         await remove_user(desk.office, "tom")
         assert [rule.policy.to for rule in policies().rules] == [("group:board",)]
+
+
+class State(TypedDict, total=False):
+    to: str | list[str]
+    by: str | None
+    ready: str | None
+
+
+def review(state: State) -> State:
+    return {"by": ask("Sign?", actions=["approve"], to=state["to"]).by}
+
+
+REVIEWS = StateGraph(State).add_node("review", review).add_edge(START, "review")
+
+
+@pytest.fixture
+async def legal_desk(database_url: str, tmp_path: Path) -> AsyncIterator[Signoff]:
+    """A desk that knows jane, who is in legal."""
+    file = tmp_path / "signoff.toml"
+    file.write_text('[[user]]\nname = "jane"\ngroups = ["legal"]\n')
+    async with Signoff(database_url, {"reviews": REVIEWS}, file) as desk:
+        yield desk
+
+
+@pytest.mark.parametrize(
+    ("to", "refusal"),
+    [
+        ("group:board", "policy.to names 'board', and there is no such group"),
+        ("group:lega", r"policy.to names 'lega', .* no such group \(did you mean legal\?\)"),
+        (["jane", "tom"], "policy.to names 'tom', and there is no such user"),
+    ],
+)
+async def test_a_call_for_people_that_there_are_not_is_refused_at_the_call(
+    legal_desk: Signoff, to: str | list[str], refusal: str
+) -> None:
+    run = await legal_desk.start("reviews", {"to": to}, by="sales")
+    thread = await legal_desk.wait(run.thread_id, timeout=10)
+    assert thread.status == "error"
+    assert re.search(refusal, thread.error or ""), thread.error
+    assert (await legal_desk.requests(thread_id=run.thread_id)).total == 0
+
+
+async def test_a_call_for_people_that_have_just_been_added_is_not_refused(
+    legal_desk: Signoff,
+) -> None:
+    await put_users(legal_desk.office, [TOM])
+    run = await legal_desk.start("reviews", {"to": "group:board"}, by="sales")
+    assert (await legal_desk.wait(run.thread_id, timeout=10)).status == "interrupted"
+
+
+async def test_what_was_answered_goes_on_when_its_group_is_gone(legal_desk: Signoff) -> None:
+    await put_users(legal_desk.office, [TOM])
+    run = await legal_desk.start("reviews", {"to": "group:board"}, by="sales")
+    await legal_desk.wait(run.thread_id, timeout=10)
+    [request] = (await legal_desk.requests(thread_id=run.thread_id)).items
+    await remove_user(legal_desk.office, "tom")
+    with pytest.raises(Forbidden):
+        await legal_desk.decide(request.id, "approve", by="tom")
+    await put_users(legal_desk.office, [TOM])
+    await legal_desk.decide(request.id, "approve", by="tom")
+    await remove_user(legal_desk.office, "tom")
+    thread = await legal_desk.wait(run.thread_id, timeout=10)
+    assert (thread.error, thread.values["by"]) == (None, "tom")
+
+
+async def test_what_is_open_stays_open_when_its_group_is_gone_and_its_node_runs_again(
+    database_url: str, tmp_path: Path
+) -> None:
+    def prepare(state: State) -> State:
+        return {"ready": ask("Ready?", actions=["approve"], to="jane").by}
+
+    graph = StateGraph(State).add_node("review", review).add_node("prepare", prepare)
+    graph.add_edge(START, "review").add_edge(START, "prepare")
+    async with Signoff(database_url, {"both": graph}, tmp_path / "signoff.toml") as desk:
+        await put_users(desk.office, [JANE, TOM])
+        run = await desk.start("both", {"to": "group:board"}, by="sales")
+        await desk.wait(run.thread_id, timeout=10)
+        await remove_user(desk.office, "tom")
+        [ready] = (await desk.requests(thread_id=run.thread_id, node="prepare")).items
+        # LangGraph runs the other branch again, which asks as before.
+        await desk.decide(ready.id, "approve", by="jane")
+        thread = await desk.wait(run.thread_id, timeout=10)
+        assert (thread.status, thread.error) == ("interrupted", None)
+        [left] = (await desk.requests(thread_id=run.thread_id, state="open")).items
+        assert left.pause.node == "review"
+
+
+async def test_a_desk_that_knows_no_users_takes_any_name(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "signoff.toml"
+    file.write_text('[policy]\nto = "jane@firm.com"\n')
+    async with Signoff(database_url, {"reviews": REVIEWS}, file) as desk:
+        run = await desk.start("reviews", {"to": "group:board"}, by="sales")
+        assert (await desk.wait(run.thread_id, timeout=10)).status == "interrupted"
+        await put_users(desk.office, [TOM])
+    with pytest.raises(InvalidPolicy, match=r"names 'jane@firm\.com', and there is no such user"):
+        async with Signoff(database_url, {}, file, work=False):
+            pass

@@ -6,7 +6,7 @@ Layers of policies are merged field by field: the first that sets a field wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import reduce
@@ -160,6 +160,12 @@ class Policy:
         somebody else, so they add no votes; nobody can tell how many are in a group.
         """
         return [*self._late(), *self._impossible_quorum()]
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """All people and groups that it names, each with where, as a JSON pointer."""
+        yield from (("/to", name) for name in self.to)
+        for n, step in enumerate(self.escalate):
+            yield from ((f"/escalate/{n}/to", name) for name in step.to)
 
     def _late(self) -> list[FieldError]:
         if self.within is None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from signoff.domain.admission import Reviewer
+from signoff.domain.errors import FieldError
+from signoff.domain.policy import Policy, is_group
+from signoff.domain.principal import GROUP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +72,43 @@ class Directory:
     def reviewer(self, name: str, at: datetime) -> Reviewer:
         """A principal as `reviewer` has it."""
         return reviewer(name, self._around.get(name, ()), at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The names of all users that there are, and of their groups."""
+
+    users: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, users: Iterable[User]) -> Self:
+        """Those of these users."""
+        users = tuple(users)
+        groups = frozenset(group for user in users for group in user.groups)
+        return cls(frozenset(user.name for user in users), groups)
+
+    def strangers(self, policy: Policy) -> list[FieldError]:
+        """Whom a policy names that there is not, each with where.
+
+        Where there is no user at all, it is left to whatever signs people in who there is, but
+        nobody is in a group.
+        """
+        errors = []
+        for at, named in policy.named():
+            name = named.removeprefix(GROUP)
+            what, there = ("group", self.groups) if is_group(named) else ("user", self.users)
+            if name not in there and (self.users or is_group(named)):
+                errors.append(FieldError(at, unknown(what, name, there)))
+        return errors
+
+
+def unknown(what: str, name: str, known: Collection[str], *, listed: bool = False) -> str:
+    """That something names what there is not, with a similar name that there is."""
+    similar = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {similar[0]}?)" if similar else ""
+    choices = f"; they are {', '.join(known)}" if listed and not similar else ""
+    return f"names {name!r:.80}, and there is no such {what}{hint}{choices}"
 
 
 def groups_of(users: Iterable[User]) -> dict[str, list[str]]:

@@ -109,7 +109,7 @@ class RunContext:
         for request in known:
             if request.state is RequestState.WITHDRAWN:
                 digests.setdefault(request.pause.task_id, {})[request.pause.position] = VOID
-        self.answers = Answers(digests)
+        self.answers = Answers(digests, self._check)
         self._waiting: dict[str, tuple[str, str]] = {}
 
     @property
@@ -196,6 +196,15 @@ class RunContext:
                 await self._audit_superseded(conn, ids)
 
             write.then(leave)
+
+    def _check(self, task_id: str, value: Any) -> None:
+        """Refuse a question that is new and cannot be put; one that is open stays so.
+
+        Raises:
+            InvalidQuestion: It is refused.
+        """
+        if not any(t.request.state is RequestState.OPEN for t in self._of_task(task_id)):
+            self._opener.check(value)
 
     def _note_delivered(self, write: Write, task_id: str, answered: int) -> None:
         passed_over = self.answers.passed_over.get(task_id, ())

@@ -36,7 +36,12 @@ MAX_ASKING = 10_000
 class Answers:
     """The answers that the tasks of a run were given, by the digest of the question of each."""
 
-    def __init__(self, digests: Mapping[str, Mapping[int, str]]) -> None:
+    def __init__(
+        self,
+        digests: Mapping[str, Mapping[int, str]],
+        check: Callable[[str, Any], None] = lambda _task_id, _question: None,
+    ) -> None:
+        self._check = check  # raises where a task may not put a question
         self.passed_over: dict[str, set[int]] = defaultdict(set)
         self._digests = digests
         self._calls: dict[int, list[Any]] = {}
@@ -47,9 +52,11 @@ class Answers:
 
         Raises:
             GraphInterrupt: There is none; the task pauses with this question.
+            InvalidQuestion: There is none, and the question cannot be put.
         """
         digests = self._digests.get(task_id)
         if digests is None:
+            self._check(task_id, value)
             return _interrupt(value, response_schema=schema)
         # Calls of one task may come from several threads; each takes the next answer, so the
         # count of calls and LangGraph's own have to move together.
@@ -60,6 +67,7 @@ class Answers:
                 calls[0] += 1
                 expected = digests.get(position)
                 if expected is None:
+                    self._check(task_id, value)
                     return _interrupt(value, response_schema=schema)
                 if expected != VOID and expected == digest_of(value, _json_schema(schema)):
                     return _interrupt(value, response_schema=schema)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.request import Pause, Question, Request
 from signoff.domain.timetable import deadline
+from signoff.envelope import check_people, is_envelope
 from signoff.ids import new_id
 from signoff.policies import PolicyBook
 
@@ -25,6 +27,16 @@ class Opener:
     """Opens requests under the policies of a desk."""
 
     book: Book = PolicyBook
+
+    def check(self, value: Any) -> None:
+        """Whether all that a call to `ask()` names are there, as far as that is known.
+
+        Raises:
+            InvalidQuestion: One is not: nobody might ever be admitted.
+        """
+        people = self.book().people
+        if people is not None and is_envelope(value):
+            check_people(value, people)
 
     def open(
         self,

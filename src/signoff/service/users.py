@@ -35,6 +35,7 @@ async def put_users(office: Office, people: Iterable[User]) -> None:
             for user in people:
                 await users.put(conn, user)
             await notices.users_changed(conn)
+        await _tell(office)
 
 
 async def declare_users(
@@ -76,6 +77,8 @@ async def change_user(office: Office, name: str, change: Change, *, create: bool
         if after != before:
             await users.put(conn, after)
             await notices.users_changed(conn)
+    if after != before:
+        await _tell(office)
     return after
 
 
@@ -85,6 +88,8 @@ async def remove_user(office: Office, name: str) -> bool:
         removed = await users.remove(conn, name)
         if removed:
             await notices.users_changed(conn)
+    if removed:
+        await _tell(office)
     return removed
 
 
@@ -133,6 +138,12 @@ async def follow_users(office: Office, policies: PolicyFile) -> AsyncIterator[No
         yield
     finally:
         await stopped([task])
+
+
+async def _tell(office: Office) -> None:
+    """Have the policies of this process know of changed users, sooner than PostgreSQL tells it."""
+    if isinstance(office.book, PolicyFile):
+        office.book.know(await list_users(office))
 
 
 def _in_order(people: Iterable[User]) -> list[User]:
