@@ -59,7 +59,7 @@ async def test_what_is_remembered_is_what_the_database_would_tell(
     saver = desk.office.catalog["g"].saver
     loaded = await saver.aget_tuple({"configurable": {"thread_id": "t", "checkpoint_ns": ""}})
     assert loaded is not None
-    assert await saver.remembered(known.trail) == loaded
+    assert saver.remembered(known.trail) == loaded
 
 
 async def test_the_second_question_of_a_node_is_remembered_as_well(open_desk: OpenDesk) -> None:
@@ -70,7 +70,7 @@ async def test_the_second_question_of_a_node_is_remembered_as_well(open_desk: Op
         assert known.request is not None
         saver = desk.office.catalog["g"].saver
         loaded = await saver.aget_tuple({"configurable": {"thread_id": "t", "checkpoint_ns": ""}})
-        assert await saver.remembered(known.trail) == loaded
+        assert saver.remembered(known.trail) == loaded
         await desk.decide(known.request.id, "respond", by="jane", values={"value": value})
         thread = await settled(desk)
     assert thread.values["seen"][-2:] == ["first", "second"]

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple, writes_sort_key
+from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from signoff.domain.request import Request
 from signoff.domain.thread import Lease
@@ -64,23 +67,29 @@ class Trail:
         if over or (task_id, index) not in writes:
             writes[task_id, index] = pending
 
-    def head(self) -> dict[str, Any] | None:
-        """The latest checkpoint as LangGraph's query returns it, if it is known."""
-        if self.row is None:
+    def head(self, serde: SerializerProtocol) -> CheckpointTuple | None:
+        """The latest checkpoint as if it were loaded, if it is known."""
+        row = self.row
+        if row is None:
             return None
-        return {
-            **self.row,
-            "checkpoint": orjson.loads(self.row["checkpoint"]),
-            "metadata": orjson.loads(self.row["metadata"]),
-            "channel_values": [
-                (channel.encode(), type_.encode(), blob)
-                for channel, (_, type_, blob) in self.blobs.items()
+        checkpoint = orjson.loads(row["checkpoint"])
+        for channel, (_, type_, blob) in self.blobs.items():
+            if type_ != "empty":
+                checkpoint["channel_values"][channel] = serde.loads_typed((type_, blob or b""))
+        parent = row["parent_checkpoint_id"]
+        return CheckpointTuple(
+            config=_config(row, row["checkpoint_id"]),
+            checkpoint=checkpoint,
+            metadata=orjson.loads(row["metadata"]),
+            parent_config=_config(row, parent) if parent else None,
+            pending_writes=[
+                (task_id, channel, serde.loads_typed((type_, blob or b"")))
+                for (task_id, _), (_, channel, type_, blob) in sorted(
+                    self._pending().items(),
+                    key=lambda item: writes_sort_key(item[1][0], *item[0]),
+                )
             ],
-            "pending_writes": [
-                (task_id.encode(), channel.encode(), type_.encode(), blob, path.encode(), index)
-                for (task_id, index), (path, channel, type_, blob) in self._pending().items()
-            ],
-        }
+        )
 
     def size(self) -> int:
         """The bytes that it takes, about."""
@@ -96,6 +105,16 @@ class Trail:
 
     def _knows(self, channel: str, version: Any) -> bool:
         return channel in self.blobs and self.blobs[channel][0] == version
+
+
+def _config(row: Mapping[str, Any], checkpoint_id: str) -> RunnableConfig:
+    return {
+        "configurable": {
+            "thread_id": row["thread_id"],
+            "checkpoint_ns": row["checkpoint_ns"],
+            "checkpoint_id": checkpoint_id,
+        }
+    }
 
 
 @dataclass(frozen=True, slots=True)

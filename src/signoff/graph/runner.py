@@ -298,7 +298,7 @@ class _Execution:
     async def _head(self) -> CheckpointTuple | None:
         if self._assignment.fresh:
             return None
-        remembered = await self.saver.remembered(self._assignment.trail)
+        remembered = self.saver.remembered(self._assignment.trail)
         return remembered or await self._checkpoint("")
 
     async def _checkpoint(

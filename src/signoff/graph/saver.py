@@ -90,10 +90,9 @@ class SignoffSaver(AsyncPostgresSaver):
         await _flush(config)
         return await super().aget_tuple(config)
 
-    async def remembered(self, trail: Trail | None) -> CheckpointTuple | None:
+    def remembered(self, trail: Trail | None) -> CheckpointTuple | None:
         """The checkpoint that a trail leads to, as if it were loaded; None if it leads to none."""
-        row = None if trail is None else trail.head()
-        return None if row is None else await self._load_checkpoint_tuple(row)
+        return None if trail is None else trail.head(self.serde)
 
     async def alist(
         self,
