@@ -189,44 +189,39 @@ async def with_known(conn: Connection, request_id: str) -> Found | None:
     return Found(request, found, epochs[0]) if request else None
 
 
-async def known(conn: Connection, thread_id: str) -> list[Request]:
-    """What a run of a thread has to know of: all but what is delivered or superseded for good."""
-    return (await known_at(conn, thread_id))[0]
+Known = tuple[list[Request], int]
+"""What is known of a thread, and its epoch as it was read; 0 where nothing is known."""
 
 
-async def known_of(conn: Connection, thread_ids: Sequence[str]) -> dict[str, list[Request]]:
-    """As `known`, of several threads."""
+async def known_at(conn: Connection, thread_ids: Sequence[str]) -> dict[str, Known]:
+    """What runs of threads have to know of: all but what is delivered or superseded for good."""
     cursor = await conn.execute(
         f"""
-        SELECT {COLUMNS}, {VOTES} FROM requests
+        SELECT {COLUMNS}, {VOTES},
+               (SELECT epoch FROM threads WHERE threads.id = thread_id) AS epoch
+          FROM requests
          WHERE thread_id = ANY(%s) AND (state IN ('open', 'withdrawn')
             OR delivery IN ('pending', 'failed') OR voided)
          ORDER BY opened_at, id
         """,
         (list(thread_ids),),
     )
-    found: dict[str, list[Request]] = {each: [] for each in thread_ids}
+    found: dict[str, Known] = {each: ([], 0) for each in thread_ids}
     async for row in cursor:
-        found[row["thread_id"]].append(with_votes(row))
+        requests, _ = found[row["thread_id"]]
+        found[row["thread_id"]] = requests, row.pop("epoch")
+        requests.append(with_votes(row))
     return found
 
 
-async def known_at(conn: Connection, thread_id: str) -> tuple[list[Request], int]:
-    """As `known`, with the thread's epoch as it was read; 0 where nothing is known."""
-    cursor = await conn.execute(
-        f"""
-        SELECT {COLUMNS}, {VOTES},
-               (SELECT epoch FROM threads WHERE threads.id = thread_id) AS epoch
-          FROM requests
-         WHERE thread_id = %s AND (state IN ('open', 'withdrawn')
-            OR delivery IN ('pending', 'failed') OR voided)
-         ORDER BY opened_at, id
-        """,
-        (thread_id,),
-    )
-    rows = await cursor.fetchall()
-    epochs = [row.pop("epoch") for row in rows]
-    return [with_votes(row) for row in rows], epochs[0] if epochs else 0
+async def known_of(conn: Connection, thread_ids: Sequence[str]) -> dict[str, list[Request]]:
+    """As `known_at`, without the epochs."""
+    return {each: found for each, (found, _) in (await known_at(conn, thread_ids)).items()}
+
+
+async def known(conn: Connection, thread_id: str) -> list[Request]:
+    """As `known_of`, of one thread."""
+    return (await known_of(conn, [thread_id]))[thread_id]
 
 
 async def waiting(conn: Connection, thread_ids: Sequence[str]) -> dict[str, list[Request]]:

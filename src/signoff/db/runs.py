@@ -95,13 +95,17 @@ async def get(conn: Connection, thread_id: str, run_id: str) -> Run | None:
     return _run(row) if row else None
 
 
-async def ending(conn: Connection, thread_id: str, run_id: str) -> Ending | None:
-    """How a run has ended and where it left the thread; None if there is no such run."""
-    if not is_thread_id(thread_id) or not is_id(run_id):
-        return None
+async def endings(
+    conn: Connection, asked: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Ending]:
+    """How runs have ended and where they left their threads.
+
+    They are asked for by thread and run, and those that are not there are left out.
+    """
+    asked = [each for each in asked if is_thread_id(each[0]) and is_id(each[1])]
     cursor = await conn.execute(
         """
-        SELECT runs.status, runs.error,
+        SELECT runs.thread_id, runs.id, runs.status, runs.error,
                threads.ready_at IS NULL OR EXISTS (
                     SELECT 1 FROM runs AS other
                      WHERE other.thread_id = threads.id AND other.status IN ('queued', 'running')
@@ -115,21 +119,22 @@ async def ending(conn: Connection, thread_id: str, run_id: str) -> Ending | None
                      WHERE thread_id = threads.id AND delivered_at IS NULL
                        AND (state = 'open' OR delivery IN ('pending', 'failed'))
                ) END AS interrupts
-          FROM runs JOIN threads ON threads.id = runs.thread_id
-         WHERE runs.thread_id = %s AND runs.id = %s
+          FROM unnest(%s::text[], %s::uuid[]) AS asked (thread_id, run_id)
+          JOIN runs ON runs.id = asked.run_id AND runs.thread_id = asked.thread_id
+          JOIN threads ON threads.id = runs.thread_id
         """,
-        (thread_id, run_id),
+        ([thread_id for thread_id, _ in asked], [run_id for _, run_id in asked]),
     )
-    row = await cursor.fetchone()
-    if row is None:
-        return None
-    return Ending(
-        status=RunStatus(row["status"]),
-        left=row["left"],
-        error=row["error"],
-        values=row["values"],
-        interrupts=row["interrupts"] or [],
-    )
+    return {
+        (row["thread_id"], str(row["id"])): Ending(
+            status=RunStatus(row["status"]),
+            left=row["left"],
+            error=row["error"],
+            values=row["values"],
+            interrupts=row["interrupts"] or [],
+        )
+        async for row in cursor
+    }
 
 
 async def latest(conn: Connection, thread_id: str) -> Run | None:
@@ -278,8 +283,8 @@ async def begin_on_new_threads(
             INSERT INTO threads (
                 id, graph, status, metadata, epoch, leased_by, work, ready_at, created_at,
                 updated_at)
-            SELECT thread_id, graph, 'busy', thread_metadata, 1, worker, 1, now(), created_at,
-                   created_at
+            SELECT thread_id, graph, 'busy', thread_metadata, (worker IS NOT NULL)::int, worker, 1,
+                   now(), created_at, created_at
               FROM given ORDER BY thread_id
             ON CONFLICT (id) DO NOTHING RETURNING id, epoch
         ), run AS (

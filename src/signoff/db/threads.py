@@ -149,7 +149,8 @@ async def lease(
 ) -> dict[str, tuple[Lease, int]]:
     """Take busy threads that nobody alive holds; none for those where there is nothing to take.
 
-    With each lease comes the epoch before it. Jobs that wait to look at a thread are done with
+    With each lease comes the epoch before it: 0 where nobody has had the thread yet, and nobody has
+    written to it. Jobs that wait to look at a thread are done with
     that. Of several threads, those that somebody has locked are left out.
 
     The step of the epoch is a random one: this commit may be undone by a crash of the database,
@@ -197,16 +198,17 @@ async def hold(conn: Connection, lease: Lease) -> int:
 
 
 async def fence(conn: Connection, thread_id: str) -> Lease:
-    """Refuse what earlier holders of a locked, idle thread may still write; the lease that holds.
+    """Refuse what earlier holders of a thread may still write, that nobody has; the valid lease.
 
-    It is valid for this transaction, which keeps the lock.
+    It is valid for this transaction, which keeps the lock. Whoever remembers the thread from before
+    can tell by the epoch that something was written since.
     """
     cursor = await conn.execute(
-        "UPDATE threads SET epoch = epoch + 1 WHERE id = %s AND ready_at IS NULL RETURNING epoch",
+        "UPDATE threads SET epoch = epoch + 1 WHERE id = %s AND leased_by IS NULL RETURNING epoch",
         (thread_id,),
     )
     row = await cursor.fetchone()
-    assert row is not None, "the caller has locked the thread and seen that it is idle"
+    assert row is not None, "the caller has locked the thread and seen that nobody has it"
     return Lease(thread_id, row["epoch"])
 
 

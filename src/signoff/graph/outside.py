@@ -87,7 +87,7 @@ async def _lock(conn: Connection, thread_id: str, graph: str, at: datetime) -> L
     assert locked is not None
     if locked.leased:
         raise ThreadBusy(f"A worker of the desk runs thread {thread_id} right now.")
-    return Lease(thread_id, locked.epoch) if locked.busy else await threads.fence(conn, thread_id)
+    return await threads.fence(conn, thread_id)
 
 
 async def _tell(

@@ -277,13 +277,15 @@ async def _resume_one(
 
     All that speaks against it is left to be said under the lock.
     """
-    async with office.database.connection() as conn:
-        known, epoch = await requests.known_at(conn, thread_id)
-        waiting = [each for each in known if _waits(each)]
-        if len(waiting) != 1 or graph not in (None, waiting[0].graph):
-            return None
-        [request] = waiting
-        reviewer = await as_reviewer(conn, by, at=office.now(), request=request)
+    known, epoch = await office.together.known(thread_id)
+    waiting = [each for each in known if _waits(each)]
+    if len(waiting) != 1 or graph not in (None, waiting[0].graph):
+        return None
+    [request] = waiting
+    reviewer = Reviewer(name=by)
+    if request.policy.to:
+        async with office.database.connection() as conn:
+            reviewer = await as_reviewer(conn, by, at=office.now(), request=request)
     try:
         [(_, value)] = _match(thread_id, waiting, answer)
         after = _voted(office, request, ballot_of(request, value), reviewer)

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from signoff.db import runs, stream_events, threads
+from signoff.db import stream_events, threads
 from signoff.db.notices import Followed
 from signoff.db.stream_events import StreamEvent
 from signoff.domain.errors import InvalidInput, NotSupported, RunNotFound, ThreadNotFound
@@ -131,8 +131,7 @@ async def _page(
 
 async def _has_ended(office: Office, thread_id: str, run_id: str, told: Followed) -> bool:
     told.moved = False
-    async with office.database.connection() as conn:
-        ending = await runs.ending(conn, thread_id, run_id)
+    ending = await office.together.ending(thread_id, run_id)
     if ending is None:
         raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
     return ending.ended

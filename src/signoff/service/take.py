@@ -35,15 +35,16 @@ class Taker:
             leased = await threads.lease(conn, ids, worker)
         for lease, before in leased.values():
             self._office.memory.follow(lease, before)
-        leases = {thread_id: lease for thread_id, (lease, _) in leased.items()}
-        begun = await self._begin(leases) if leases else {}
+        begun = await self._begin(leased) if leased else {}
         # One that is missing may be locked for a moment: that shows when it is looked at alone.
         missing = None if len(batch) > 1 else (None,)
         return [(begun[each],) if each in begun else missing for each in ids]
 
-    async def _begin(self, leases: dict[str, Lease]) -> dict[str, Taken]:
+    async def _begin(self, leased: dict[str, tuple[Lease, int]]) -> dict[str, Taken]:
         """Begin what is next on each thread; where that does not work out, its lease is left."""
-        office, taken = self._office, dict[str, Taken](leases)
+        office = self._office
+        leases = {thread_id: lease for thread_id, (lease, _) in leased.items()}
+        taken = dict[str, Taken](leases)
         try:
             async with office.database.taking() as conn:
                 begun = await runs.begin_next_of(conn, list(leases.values()), office.now())
@@ -58,6 +59,7 @@ class Taker:
                         run=run,
                         known=waiting,
                         answers=await requests.answers(conn, thread_id, waiting),
+                        fresh=leased[thread_id][1] == 0,
                         trail=office.memory.trail(lease, waiting),
                     )
         except DatabaseUnreachable:

@@ -1,24 +1,25 @@
-"""What many callers ask for at once, committed together: first runs of threads, and decisions."""
+"""What many callers ask for at once, in few statements: first runs of threads, decisions, looks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from operator import attrgetter
 
-from signoff.db import decisions, runs
+from signoff.db import decisions, requests, runs
 from signoff.db.batch import Batch
 from signoff.db.decisions import Recorded, Recording
 from signoff.db.jobs import Jobs
 from signoff.db.pool import Database
-from signoff.db.runs import Beginning
+from signoff.db.requests import Known
+from signoff.db.runs import Beginning, Ending
 from signoff.domain.thread import Lease
 
 
 class Together:
-    """The two batches of a process.
+    """The batches of a process.
 
     Where a worker of this process takes a thread over with the commit, a batch is one statement;
-    for the others, their jobs commit with it.
+    for the others, their jobs commit with it. A look sees all that was committed before it.
     """
 
     def __init__(self, database: Database, jobs: Jobs) -> None:
@@ -26,6 +27,8 @@ class Together:
         self._jobs = jobs
         self._beginnings = Batch(self._begin, attrgetter("thread_id"))
         self._recordings = Batch(self._record, attrgetter("thread_id"))
+        self._endings = Batch(self._look_at_endings, _itself)
+        self._known = Batch(self._look_at_known, _itself)
 
     async def begin(self, beginning: Beginning) -> Lease | None:
         """Make a thread with its first run: its lease; None, and nothing changed, if it exists."""
@@ -39,6 +42,27 @@ class Together:
             UniqueViolation: A principal has used an idempotency key for two requests at once.
         """
         return await self._recordings.put(recording)
+
+    async def ending(self, thread_id: str, run_id: str) -> Ending | None:
+        """How a run has ended and where it left the thread; None if there is no such run."""
+        [ending] = await self._endings.put((thread_id, run_id))
+        return ending
+
+    async def known(self, thread_id: str) -> Known:
+        """See `signoff.db.requests.known_at`."""
+        return await self._known.put(thread_id)
+
+    async def _look_at_endings(
+        self, batch: Sequence[tuple[str, str]]
+    ) -> Sequence[tuple[Ending | None]]:
+        async with self._database.connection() as conn:
+            found = await runs.endings(conn, batch)
+        return [(found.get(each),) for each in batch]
+
+    async def _look_at_known(self, batch: Sequence[str]) -> Sequence[Known]:
+        async with self._database.connection() as conn:
+            found = await requests.known_at(conn, batch)
+        return [found[each] for each in batch]
 
     async def _begin(self, batch: Sequence[Beginning]) -> Sequence[tuple[Lease | None]]:
         unheard = {each.thread_id: each.run.graph for each in batch if each.worker is None}
@@ -65,3 +89,7 @@ class Together:
             }
             await self._jobs.look_at_all(conn, unheard)
         return recorded
+
+
+def _itself(item: Hashable) -> Hashable:
+    return item

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
-from signoff.db import runs, threads
+from signoff.db import threads
 from signoff.db.notices import Notices
 from signoff.db.runs import Ending
 from signoff.domain.errors import RunNotFound, ThreadNotFound
@@ -86,8 +86,7 @@ class Watch:
         Raises:
             RunNotFound: There is no such run on this thread.
         """
-        async with self.office.database.connection() as conn:
-            ending = await runs.ending(conn, self.thread_id, run_id)
+        ending = await self.office.together.ending(self.thread_id, run_id)
         if ending is None:
             raise RunNotFound(f"Thread {self.thread_id} has no run {run_id}.")
         return ending
