@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from signoff.worker.engine import POLL
+from signoff.service.wait import LOOK_AGAIN
 from tests.acceptance.site import Site
 
 DECISIONS = 48
@@ -43,4 +43,4 @@ def test_no_wake_up_is_lost(site: Site, at_once: int) -> None:
     with ThreadPoolExecutor(at_once) as pool:
         took = list(pool.map(decide, threads))
     site.done(threads)
-    assert max(took) < POLL
+    assert max(took) < LOOK_AGAIN

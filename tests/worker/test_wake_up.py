@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from functools import partial
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from langgraph.types import interrupt
 
 from signoff.domain.thread import ThreadStatus
-from signoff.worker.engine import POLL
+from signoff.service import wait
+from signoff.worker import engine
 from signoff.worker.wake import WakeUp
 from tests.conftest import OpenDesk
 from tests.helpers import TIMEOUT, Log, chain, eventually, rows, settled, the_open
 
 ROUNDS = 300
+
+
+@pytest.fixture(autouse=True)
+def nobody_looks_by_himself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the nets, whoever misses a wake-up waits for good: the tests' own limit tells."""
+    monkeypatch.setattr(engine, "POLL", 600.0)
+    monkeypatch.setattr(engine, "rescue", AsyncMock(return_value=0))
+    monkeypatch.setattr(wait, "LOOK_AGAIN", 600.0)
 
 
 def nothing(state: Log) -> Log:
@@ -37,41 +46,32 @@ def looks_slowly(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manager, "fetch_job", fetch_slowly)
 
 
-async def test_a_client_in_a_loop_never_waits_for_the_next_poll(
+async def test_a_client_in_a_loop_never_waits_for_good(
     open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each thread is started right as the one before ends, while the worker looks for more."""
     client = await open_desk({"g": chain(nothing)}, work=False)
     worker = await open_desk({"g": chain(nothing)})
     looks_slowly(worker, monkeypatch)
-    slowest = 0.0
     for number in range(ROUNDS):
-        began = time.perf_counter()
         await client.start("g", {}, by="starter", thread_id=f"t{number}")
         await settled(client, f"t{number}")
-        slowest = max(slowest, time.perf_counter() - began)
-    assert slowest < POLL / 2
 
 
 @pytest.mark.parametrize("capacity", [1, 64])
-async def test_many_clients_at_once_never_wait_for_the_next_poll(
+async def test_many_clients_at_once_never_wait_for_good(
     open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, capacity: int
 ) -> None:
     client = await open_desk({"g": chain(nothing)}, work=False)
     worker = await open_desk({"g": chain(nothing)}, concurrency=capacity)
     looks_slowly(worker, monkeypatch)
-    slowest = 0.0
 
     async def loop(name: int) -> None:
-        nonlocal slowest
         for number in range(20):
-            began = time.perf_counter()
             await client.start("g", {}, by="starter", thread_id=f"t{name}-{number}")
             await settled(client, f"t{name}-{number}")
-            slowest = max(slowest, time.perf_counter() - began)
 
     await asyncio.gather(*(loop(name) for name in range(8)))
-    assert slowest < POLL / 2
 
 
 async def test_a_decision_elsewhere_is_delivered_at_once(open_desk: OpenDesk) -> None:
@@ -80,17 +80,13 @@ async def test_a_decision_elsewhere_is_delivered_at_once(open_desk: OpenDesk) ->
 
     client = await open_desk({"g": chain(review)}, work=False)
     await open_desk({"g": chain(review)})
-    slowest = 0.0
     for number in range(30):
         thread_id = f"t{number}"
         await client.start("g", {}, by="starter", thread_id=thread_id)
         await settled(client, thread_id)
         request = await the_open(client, thread_id)
-        began = time.perf_counter()
         await client.decide(request.id, "respond", values={"value": 1}, by="jane")
         assert (await settled(client, thread_id)).status is ThreadStatus.IDLE
-        slowest = max(slowest, time.perf_counter() - began)
-    assert slowest < POLL / 2
 
 
 async def listeners(desk: Any) -> list[int]:
@@ -119,9 +115,7 @@ async def test_a_lost_listening_connection_is_made_again_and_nothing_is_missed(
         await rows(client, "SELECT pg_terminate_backend(pid) FROM unnest(%s) AS pid", before)
         # Right now nobody listens, neither the worker nor the one who waits.
         await client.start("g", {}, by="starter", thread_id=f"t{number}")
-        began = time.perf_counter()
         await settled(client, f"t{number}")
-        assert time.perf_counter() - began < POLL / 2
         await eventually(partial(both_listen_again, client, before))
 
 
@@ -140,11 +134,9 @@ async def test_a_notice_that_nobody_understands_does_not_make_deaf(open_desk: Op
         "?",
     ):
         await rows(client, "SELECT pg_notify('signoff', %s)", odd)
-    began = time.perf_counter()
     for number in range(5):
         await client.start("g", {}, by="starter", thread_id=f"t{number}")
         await settled(client, f"t{number}")
-    assert time.perf_counter() - began < POLL / 2
 
 
 async def test_a_wake_up_that_comes_while_nobody_waits_is_kept_for_who_waits_next() -> None:
