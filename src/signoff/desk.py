@@ -229,7 +229,7 @@ class Signoff:
 
         From the oldest event that is kept, or right behind the one with the id `after`; for ever,
         from run to run, or until the thread is paused, done or failed. The events are those of
-        LangGraph's server; only runs that were told to stream have any. `data` is JSON text.
+        LangGraph's server; only runs that were told to stream have any.
 
         Raises:
             ThreadNotFound: There is no such thread, or not any more.

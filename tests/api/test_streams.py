@@ -8,21 +8,29 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any, TypedDict
 
+import httpx
+import orjson
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langgraph.config import get_stream_writer
 from langgraph.graph import START, StateGraph
-from langgraph.types import interrupt
+from langgraph.types import Interrupt, interrupt
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError, UnprocessableEntityError
 
 from signoff import Signoff
 from signoff.api.principals import HEADER
+from signoff.db.group import Stream, Write
+from signoff.domain.run import Run, RunKind, RunStatus
+from signoff.domain.thread import Lease
+from signoff.graph.saver import utcnow
+from signoff.graph.streaming import Publisher, Wish
+from signoff.ids import new_id
 from signoff.service.stream import forget_streams
 from tests.api.conftest import serving
-from tests.api.graphs import failing
+from tests.api.graphs import Gate, failing
 from tests.conftest import OpenDesk
 from tests.helpers import TIMEOUT, rows
 
@@ -74,25 +82,57 @@ def talking() -> StateGraph[State]:
     return builder
 
 
+def pair(gate: Gate) -> StateGraph[State]:
+    """A question, and beside it a branch that takes as long as the gate is closed."""
+
+    async def slow(state: State) -> State:
+        gate.entered.set()
+        await gate.opened.wait()
+        return {"log": ["slow"]}
+
+    builder = StateGraph(State)
+    for name, node in (("review", review), ("slow", slow)):
+        builder.add_node(name, node)
+        builder.add_edge(START, name)
+    return builder
+
+
 @pytest.fixture
-async def desk(open_desk: OpenDesk) -> Signoff:
+def gate() -> Gate:
+    """What the slow branch of the graph `pair` waits for."""
+    return Gate()
+
+
+@pytest.fixture
+async def desk(open_desk: OpenDesk, gate: Gate) -> AsyncIterator[Signoff]:
     """A desk whose graphs stream."""
     served: Signoff = await open_desk(
-        {"drafts": drafts(), "nested": nested(), "talking": talking(), "failing": failing()}
+        {
+            "drafts": drafts(),
+            "nested": nested(),
+            "talking": talking(),
+            "failing": failing(),
+            "pair": pair(gate),
+        }
     )
-    return served
+    yield served
+    gate.opened.set()
 
 
 @pytest.fixture
-async def sdk(open_desk: OpenDesk, desk: Signoff) -> AsyncIterator[LangGraphClient]:
-    """The SDK's client of a server that executes nothing itself: a worker elsewhere does."""
+async def address(open_desk: OpenDesk, desk: Signoff) -> AsyncIterator[str]:
+    """The address of a server that executes nothing itself: a worker elsewhere does."""
     server = await open_desk(
-        dict.fromkeys(["drafts", "nested", "talking", "failing"], drafts()), work=False
+        dict.fromkeys(["drafts", "nested", "talking", "failing", "pair"], drafts()), work=False
     )
-    async with (
-        serving(server.asgi_app()) as address,
-        get_client(url=address, headers={HEADER: "jane"}) as client,
-    ):
+    async with serving(server.asgi_app()) as url:
+        yield url
+
+
+@pytest.fixture
+async def sdk(address: str) -> AsyncIterator[LangGraphClient]:
+    """The SDK's client, which calls as jane."""
+    async with get_client(url=address, headers={HEADER: "jane"}) as client:
         async with asyncio.timeout(6 * TIMEOUT):
             yield client
 
@@ -181,6 +221,155 @@ async def test_the_threads_stream_goes_on_with_the_run_that_a_decision_resumes(
         ("updates", {"finish": {"log": ["finish"]}}),
         ("metadata", {"status": "run_done", "run_id": second["run_id"]}),
     ]
+
+
+async def test_a_pause_is_told_while_the_branch_beside_it_still_runs(
+    sdk: LangGraphClient, desk: Signoff, gate: Gate
+) -> None:
+    told: list[Any] = []
+    async with asyncio.timeout(TIMEOUT):
+        async for part in sdk.runs.stream(
+            "t", "pair", input={}, stream_mode=["updates", "tasks"], if_not_exists="create"
+        ):
+            told.append((part.event, part.data))
+            if part.event == "updates" and "__interrupt__" in part.data:
+                # Whoever hears of it finds it.
+                [request] = (await desk.requests(thread_id="t")).items
+                assert [each["id"] for each in part.data["__interrupt__"]] == [request.interrupt_id]
+                gate.opened.set()
+    course = [
+        (event, data.get("name") or next(iter(data)), "result" in data)
+        for event, data in told
+        if event != "metadata"
+    ]
+    assert sorted(course[:2]) == [("tasks", "review", False), ("tasks", "slow", False)]
+    assert course[2:] == [
+        ("updates", "__interrupt__", False),
+        ("tasks", "review", True),
+        ("updates", "slow", False),
+        ("tasks", "slow", True),
+    ]
+
+
+class Recording:
+    """Stands for the group commit, and keeps what it is given to write."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    async def send(self, write: Write) -> asyncio.Future[None]:
+        self.sent += [orjson.loads(orjson.dumps(row))["data"] for _, _, row in write.rows]
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
+async def test_what_tells_of_a_question_waits_for_it_and_holds_up_what_comes_behind() -> None:
+    run = Run(
+        id=new_id(),
+        thread_id="t",
+        graph="g",
+        kind=RunKind.START,
+        status=RunStatus.RUNNING,
+        by="jane",
+        options={"stream_mode": ["custom", "updates"]},
+        created_at=utcnow(),
+        updated_at=utcnow(),
+    )
+    group, stream = Recording(), Stream(Lease("t", 1))
+
+    def told() -> list[str]:
+        return group.sent[1:]  # without the metadata
+
+    async def settle() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    publisher = Publisher(Wish.of(run), run, stream, group, known=["old"])  # type: ignore[arg-type]
+    publisher.put((), "updates", {"__interrupt__": [Interrupt(1, id="old")]})
+    publisher.put((), "updates", {"__interrupt__": [Interrupt(1, id="new")]})
+    publisher.put((), "custom", "behind it")
+    await settle()
+    assert ['"old"' in data for data in told()] == [True]
+    publisher.is_asked(["other"])
+    await settle()
+    assert len(told()) == 1
+    publisher.is_asked(["new"])
+    await settle()
+    assert ['"new"' in told()[1], *told()[2:]] == [True, '"behind it"']
+    publisher.put((), "updates", {"__interrupt__": [Interrupt(1, id="never stored")]})
+    publisher.put((), "custom", "the last")
+    await publisher.close()
+    assert told()[3:] == ['"the last"']
+
+
+async def test_checkpoints_are_named_as_in_the_threads_state(sdk: LangGraphClient) -> None:
+    parts = await streamed(
+        sdk.runs.stream(
+            "t", "drafts", input={}, stream_mode=["checkpoints", "debug"], if_not_exists="create"
+        )
+    )
+    shown = [data for event, data in parts if event == "checkpoints"]
+    debugged = [
+        data["payload"]
+        for event, data in parts
+        if event == "debug" and data["type"] == "checkpoint"
+    ]
+    assert debugged == shown
+    history = await sdk.threads.get_history("t")
+    for name in ("checkpoint", "parent_checkpoint", "next"):
+        assert [each[name] for each in shown] == [each[name] for each in reversed(history)]  # type: ignore[literal-required]
+    assert "__" not in "".join(key for each in shown for key in each["config"]["configurable"])
+    resumed = await streamed(
+        sdk.runs.stream("t", "drafts", command={"resume": "yes"}, stream_mode="checkpoints")
+    )
+    steps = [data["metadata"]["step"] for event, data in resumed if event == "checkpoints"]
+    assert steps == [1, 2, 3]
+
+
+async def test_the_stream_of_a_cancelled_run_ends_with_that(
+    sdk: LangGraphClient, gate: Gate
+) -> None:
+    await sdk.threads.create(thread_id="t")
+    run = await sdk.runs.create("t", "pair", input={})
+    await gate.entered.wait()
+    after = await sdk.runs.create("t", "drafts", input={})
+    parts = sdk.runs.join_stream("t", run["run_id"])
+    following = asyncio.create_task(streamed(parts))
+    await sdk.runs.cancel("t", run["run_id"], wait=True)
+    error = {"error": "UserInterrupt", "message": "The run was cancelled"}
+    assert (await following)[-1] == ("error", error)
+    await sdk.runs.join("t", after["run_id"])
+
+
+async def test_a_thread_is_followed_from_the_moment_of_the_answers_head(
+    sdk: LangGraphClient, address: str
+) -> None:
+    await sdk.runs.wait("t", "drafts", input={}, if_not_exists="create")
+    async with (
+        httpx.AsyncClient(base_url=address, headers={HEADER: "jane"}) as http,
+        http.stream("GET", "/threads/t/stream") as response,
+    ):
+        await sdk.runs.create("t", "drafts", command={"resume": "yes"}, stream_mode="custom")
+        lines = response.aiter_lines()
+        assert await anext(lines) == "event: metadata"
+        while await anext(lines) != 'data: "after the answer yes"':
+            pass
+
+
+async def test_a_reader_who_leaves_stops_nothing(sdk: LangGraphClient, gate: Gate) -> None:
+    stream = sdk.runs.stream(
+        "t", "pair", input={}, stream_mode="custom", if_not_exists="create"
+    ).__aiter__()
+    await anext(stream)
+    await stream.aclose()  # type: ignore[attr-defined]
+    gate.opened.set()
+    [run] = await sdk.runs.list("t")
+    values: Any = await sdk.runs.join("t", run["run_id"])
+    assert values["log"] == ["slow"]
+    assert ("custom", "before the question") in await streamed(
+        sdk.runs.join_stream("t", run["run_id"])
+    )
 
 
 async def test_a_reader_comes_back_behind_any_event(sdk: LangGraphClient) -> None:

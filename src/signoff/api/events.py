@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header
 
 from signoff.api.route import Caller, Route, refusals
 from signoff.api.sse import EventStream, frame
-from signoff.service.follow import RequestEvent, check_event_id, follow_requests
+from signoff.service.follow import RequestEvent, check_event_id, follow_requests, newest_event
 
 router = APIRouter(tags=["events"], route_class=Route)
 
@@ -27,9 +27,11 @@ async def events(
     Such as `request.opened`, `request.voted`, `request.decided`, `request.delivered`. They come
     once their change is committed, in order and complete; without `Last-Event-ID` from now on.
     """
-    if last_event_id is not None:
-        check_event_id(last_event_id)
-    return EventStream(_frames(follow_requests(caller.office, after=last_event_id)))
+    if last_event_id is None:
+        after = await newest_event(caller.office)
+    else:
+        after = check_event_id(last_event_id)
+    return EventStream(_frames(follow_requests(caller.office, after=after)))
 
 
 async def _frames(pages: AsyncIterator[list[RequestEvent]]) -> AsyncIterator[list[bytes]]:

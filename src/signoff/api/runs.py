@@ -24,7 +24,7 @@ from signoff.service import read
 from signoff.service.cancel import cancel_run
 from signoff.service.decide import resume
 from signoff.service.start_run import Order, start_run
-from signoff.service.stream import check_event_id, follow_run, follow_thread
+from signoff.service.stream import check_event_id, follow_run, follow_thread, newest_event
 from signoff.service.wait import watching
 
 router = APIRouter(tags=["runs"], route_class=Route)
@@ -263,6 +263,8 @@ async def stream_thread(
         refuse("stream_mode", "can only be run_modes")
     after = check_event_id(last_event_id)
     await read.get_thread(caller.office, thread_id)
+    if after is None:
+        after = await newest_event(caller.office, thread_id)
     return EventStream(_frames(follow_thread(caller.office, thread_id, after=after)))
 
 
@@ -353,7 +355,7 @@ async def _frames(
         wanted |= {"metadata", "error"}
     async for page in pages:
         yield [
-            frame(each.event, each.data, str(each.id))
+            frame(each.event, each.text, str(each.id))
             for each in page
             if not wanted or re.split(r"[|/]", each.event, maxsplit=1)[0] in wanted
         ]

@@ -124,10 +124,11 @@ class GroupCommit:
         # A caller that is cancelled must not take the group down with it.
         return await asyncio.shield(self._put(write))
 
-    async def send(self, write: Write) -> None:
+    async def send(self, write: Write) -> asyncio.Future[Rested | None]:
         """Have `write` committed after those before it in its stream, and return without waiting.
 
-        `Stream.flush` waits. Where too many are on their way, this waits for the first of them.
+        What it returns is told when it is durable; `Stream.flush` waits for all. Where too many
+        are on their way, this waits for the first of them.
 
         Raises:
             LeaseLost: An earlier write of the stream has found that the lease is lost.
@@ -139,7 +140,9 @@ class GroupCommit:
                 await asyncio.wait([first])
         if stream.failure is not None:
             raise stream.failure
-        stream.waiting.append(self._put(write))
+        sent = self._put(write)
+        stream.waiting.append(sent)
+        return sent
 
     def _put(self, write: Write) -> asyncio.Future[Rested | None]:
         done: asyncio.Future[Rested | None] = asyncio.get_running_loop().create_future()

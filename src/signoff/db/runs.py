@@ -106,9 +106,12 @@ async def endings(
     cursor = await conn.execute(
         """
         SELECT runs.thread_id, runs.id, runs.status, runs.error,
+               -- A cancelled one keeps its worker until that has stopped, and nobody else begins.
                threads.ready_at IS NULL OR EXISTS (
                     SELECT 1 FROM runs AS other
-                     WHERE other.thread_id = threads.id AND other.status IN ('queued', 'running')
+                     WHERE other.thread_id = threads.id
+                       AND (other.status = 'running'
+                            OR other.status = 'queued' AND runs.status <> 'cancelled')
                ) AS left,
                CASE WHEN runs.status NOT IN ('queued', 'running') THEN state_values END AS values,
                CASE WHEN runs.status = 'paused' THEN (

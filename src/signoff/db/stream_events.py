@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import orjson
+
 from signoff.db.pool import Connection
 
 DELETED_AT_ONCE = 10_000
@@ -14,12 +16,17 @@ DELETED_AT_ONCE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """Something that a run has streamed. `data` is JSON, as it goes out."""
+    """Something that a run has streamed. `text` is its JSON, as it goes out."""
 
     id: int
     run_id: str
     event: str
-    data: str
+    text: str
+
+    @property
+    def data(self) -> Any:
+        """What it says."""
+        return orjson.loads(self.text)
 
 
 def row(thread_id: str, run_id: str, event: str, data: str) -> dict[str, Any]:

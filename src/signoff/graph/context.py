@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -67,7 +67,10 @@ class Tracked:
 
 
 class RunContext:
-    """One execution of a graph on a thread, as the checkpointer and `once()` see it."""
+    """One execution of a graph on a thread, as the checkpointer and `once()` see it.
+
+    `tell` is called with the ids of questions, once they are on their way to the database.
+    """
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class RunContext:
         self.now = now
         self.head: Head | None = None
         self.delivered: set[str] = set()
+        self.tell: Callable[[Iterable[str]], None] = lambda _interrupt_ids: None
         self._known = {request.pause.interrupt_id: Tracked(request) for request in known}
         digests: dict[str, dict[int, str]] = {}
         for answer in answers:

@@ -33,7 +33,7 @@ from signoff.graph.keys import ERROR, RUN, STRICT_RESUME
 from signoff.graph.memory import Pausing, Trail
 from signoff.graph.pauses import resume_value
 from signoff.graph.saver import SignoffSaver
-from signoff.graph.streaming import Publisher, Wish, closed
+from signoff.graph.streaming import Publisher, Wish
 from signoff.graph.writes import answered, finished, interrupts
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,8 @@ class Result:
     `recovered` are requests whose answers the graph took in an earlier run that failed, and has
     now gone on with; `failed` those whose answers it could not be given or failed with, each with
     the reason. `stands` says that the graph was not run, as the thread waits for none of the
-    answers: it stands where it stood. `pausing` is how a run that paused has left the thread.
+    answers: it stands where it stood. `pausing` is how a run that paused has left the thread, and
+    `streamed` the last of what a run that went well has streamed: events to write with its end.
     """
 
     status: RunStatus
@@ -87,6 +88,7 @@ class Result:
     failed: dict[str, str] = field(default_factory=dict)
     stands: bool = False
     pausing: Pausing | None = None
+    streamed: Sequence[dict[str, Any]] = ()
 
 
 class _Standing(Enum):
@@ -116,10 +118,13 @@ async def execute(
         asyncio.CancelledError: The run was cancelled; what it has stored stays.
     """
     execution = _Execution(served, assignment, database, group, now)
+    result = None
     try:
-        return await execution.run()
+        result = await execution.run()
+        return result
     finally:
-        await closed(execution.publisher)
+        if execution.publisher is not None and (result is None or result.error is not None):
+            await execution.publisher.close()
 
 
 class _Execution:
@@ -139,9 +144,6 @@ class _Execution:
         self._failed: dict[str, str] = {}
         self._moved_on: set[str] = set()
         self._taken: list[str] = []
-        run, stream = assignment.run, assignment.stream
-        self._wish = Wish.of(run)
-        self.publisher = Publisher(self._wish, run, stream, group) if self._wish.modes else None
         self._context = RunContext(
             stream=assignment.stream,
             group=group,
@@ -156,6 +158,14 @@ class _Execution:
             involved=involved(assignment.run),
             trail=assignment.trail,
         )
+        self._wish = Wish.of(assignment.run)
+        self.publisher: Publisher | None = None
+        if self._wish.modes:
+            known = [request.pause.interrupt_id for request in assignment.known]
+            self.publisher = Publisher(
+                self._wish, assignment.run, assignment.stream, group, known=known
+            )
+            self._context.tell = self.publisher.is_asked
 
     async def run(self) -> Result:
         try:
@@ -205,8 +215,6 @@ class _Execution:
             if mode == "values" and not namespace:
                 self._values = payload
             publisher.put(namespace, mode, payload)
-        publisher.release()
-        await publisher.close()
 
     async def _flush_after(self, error: Exception) -> None:
         """Wait for what a failed run has written; its own failure to write is no error twice.
@@ -266,6 +274,7 @@ class _Execution:
             recovered=recovered,
             failed=self._failed,
             pausing=self._context.pausing() if status is RunStatus.PAUSED else None,
+            streamed=self.publisher.rest() if self.publisher is not None and error is None else (),
         )
 
     def _config(self) -> RunnableConfig:

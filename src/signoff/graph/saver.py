@@ -38,7 +38,7 @@ from signoff.graph.guard import node_of
 from signoff.graph.keys import RUN
 from signoff.graph.memory import Trail
 from signoff.graph.opening import Opener
-from signoff.graph.writes import Task
+from signoff.graph.writes import Task, interrupts
 
 CHECKPOINT_MIGRATIONS: Sequence[str] = MIGRATIONS
 """LangGraph's migrations of the checkpoint tables, for `signoff.db.migrate`."""
@@ -200,6 +200,8 @@ class SignoffSaver(AsyncPostgresSaver):
             write = Write(run.stream, rows)
             run.note_writes(write, writes, task)
             await run.send(write)
+            if questions := interrupts(writes):
+                run.tell(question.id for question in questions)
 
     # LangGraph asks for it with every run, to know what the method takes.
     aput_writes.__signature__ = signature(aput_writes)  # type: ignore[attr-defined]

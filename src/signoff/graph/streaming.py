@@ -7,27 +7,24 @@ Batches go the way of the checkpoints, under the thread's lease and in their ord
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence, Set
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import orjson
 from langchain_core.messages import (
     BaseMessage,
     BaseMessageChunk,
     convert_to_messages,
     message_chunk_to_message,
 )
-from langgraph.types import Interrupt
 
+from signoff.db import stream_events
 from signoff.db.group import GroupCommit, Stream, Write
-from signoff.db.stream_events import row
-from signoff.domain.jsontext import to_json
 from signoff.domain.run import Run
-from signoff.graph.keys import INTERRUPT
-from signoff.graph.writes import schema
+from signoff.graph.streamed import as_json, asked, shown
 
 StreamMode = Literal[
     "values", "updates", "messages", "messages-tuple", "custom", "tasks", "debug", "checkpoints"
@@ -35,8 +32,8 @@ StreamMode = Literal[
 
 STREAM_MODES: tuple[str, ...] = get_args(StreamMode)
 
-MAX_BATCH = 500
-"""Events in one write."""
+MAX_BATCH = 256 * 1024
+"""Characters of events after which a write takes no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,64 +55,70 @@ class Wish:
 
     @property
     def engine_modes(self) -> list[str]:
-        """What LangGraph is to be asked for: besides, what a run and its pauses are known by."""
+        """What LangGraph is to be asked for: besides, how a run ends and what it pauses with."""
         modes = {"messages" if mode == "messages-tuple" else mode for mode in self.modes}
-        return sorted(modes | {"values", "updates"})
+        if "values" not in modes:
+            modes |= {"values", "updates"}
+        return sorted(modes)
 
 
 class Publisher:
-    """Writes what one run streams. `put` never waits; `close` waits for all of it.
+    """Writes what one run streams, in order. `put` never waits.
 
-    What tells of a pause is held back until `release`: nobody is to hear of a request before it is
-    there.
+    What tells of a question is held back, with all that comes behind it, until the question itself
+    is on its way to the database: nobody is to hear of a request before it is there.
     """
 
-    def __init__(self, wish: Wish, run: Run, stream: Stream, group: GroupCommit) -> None:
+    def __init__(
+        self, wish: Wish, run: Run, stream: Stream, group: GroupCommit, *, known: Iterable[str] = ()
+    ) -> None:
         self._wish = wish
         self._run = run
         self._stream = stream
         self._group = group
-        self._waiting: list[tuple[str, str]] = []
-        self._held: list[tuple[str, str]] = []
+        self._known = set(known)
+        self._waiting: deque[_Event] = deque()
         self._messages: dict[str, BaseMessage] = {}
         self._writing: asyncio.Task[None] | None = None
-        self._put("metadata", {"run_id": run.id, "attempt": run.attempt})
+        self._append("metadata", {"run_id": run.id, "attempt": run.attempt})
 
     def put(self, namespace: Sequence[str], mode: str, payload: Any) -> None:
         """Something that LangGraph has streamed."""
         if mode == "messages":
             self._put_message(namespace, payload)
             return
-        pauses = isinstance(payload, dict) and INTERRUPT in payload
-        if pauses:
-            payload = {**payload, INTERRUPT: [_interrupt(each) for each in payload[INTERRUPT]]}
+        questions = asked(mode, payload)
         if mode in self._wish.modes:
-            held = pauses or _tells_of_pause(mode, payload)
-            self._put(_named(mode, namespace), payload, hold=held)
-        elif mode == "updates" and pauses and "values" not in self._wish.modes:
+            self._append(_named(mode, namespace), shown(mode, payload), questions)
+        elif mode == "updates" and questions and "values" not in self._wish.modes:
             # As LangGraph's server does it: a pause is told in any case.
-            self._put(_named("values", namespace), payload, hold=True)
+            self._append(_named("values", namespace), shown(mode, payload), questions)
 
-    def release(self) -> None:
-        """Let go what tells of pauses: they are written, ahead of this."""
-        for event, data in self._held:
-            self._append(event, data)
-        self._held.clear()
+    def is_asked(self, interrupt_ids: Iterable[str]) -> None:
+        """Questions that are on their way to the database: what tells of them follows them now."""
+        self._known.update(interrupt_ids)
+        self._write_on()
+
+    def rest(self) -> list[dict[str, Any]]:
+        """What is left to write of a run that went well, as rows; the rest is on its way."""
+        left = [event.row for event in self._waiting]
+        self._waiting.clear()
+        return left
 
     async def close(self) -> None:
-        """Return once all is durable.
+        """Return once all is durable of a run that has not gone well, as far as that can be done.
 
-        Raises:
-            LeaseLost: Somebody else holds the thread by now.
+        Of a question that was not stored, nothing is told.
         """
-        while self._writing is not None:
-            await asyncio.shield(self._writing)
-        if self._stream.failure is not None:
-            raise self._stream.failure
+        self._waiting = deque(each for each in self._waiting if each.questions <= self._known)
+        self._write_on()
+        with suppress(Exception):
+            while self._writing is not None:
+                await asyncio.shield(self._writing)
 
     def _put_message(self, namespace: Sequence[str], payload: Any) -> None:
         if "messages-tuple" in self._wish.modes:
-            self._put(_named("messages", namespace), payload)
+            self._append(_named("messages", namespace), payload)
         if "messages" not in self._wish.modes:
             return
         given, metadata = payload
@@ -127,77 +130,51 @@ class Publisher:
         else:
             self._messages[id] = message
         if known is None:
-            self._put(_named("messages/metadata", namespace), {id: {"metadata": metadata}})
+            self._append(_named("messages/metadata", namespace), {id: {"metadata": metadata}})
         partial = isinstance(message, BaseMessageChunk)
-        self._put(
+        self._append(
             _named("messages/partial" if partial else "messages/complete", namespace),
             [message_chunk_to_message(self._messages[id])],
         )
 
-    def _put(self, event: str, payload: Any, *, hold: bool = False) -> None:
-        data = orjson.dumps(to_json(payload)).decode()
-        if hold:
-            self._held.append((event, data))
-        else:
-            self._append(event, data)
+    def _append(self, event: str, payload: Any, questions: Set[str] = frozenset()) -> None:
+        row = stream_events.row(self._run.thread_id, self._run.id, event, as_json(payload))
+        self._waiting.append(_Event(row, frozenset(questions)))
+        self._write_on()
 
-    def _append(self, event: str, data: str) -> None:
-        self._waiting.append((event, data))
-        if self._writing is None:
+    def _write_on(self) -> None:
+        if self._writing is None and self._ready() and self._stream.failure is None:
             task = asyncio.create_task(self._write(), name="signoff stream", context=Context())
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._writing = task
 
+    def _ready(self) -> bool:
+        return bool(self._waiting) and self._waiting[0].questions <= self._known
+
     async def _write(self) -> None:
+        """Write batch after batch: what comes while one is being committed goes into the next."""
         try:
-            while self._waiting:
-                write = Write(self._stream)
-                batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-                for event, data in batch:
-                    write.add("events", row(self._run.thread_id, self._run.id, event, data))
-                await self._group.commit(write)
+            while self._ready():
+                await (await self._group.send(self._batch()))
         finally:
             self._writing = None
 
-
-async def closed(publisher: Publisher | None) -> None:
-    """Close where a run has not gone well: what was streamed is kept as far as that can be done."""
-    if publisher is not None:
-        publisher.release()
-        with suppress(Exception):
-            await publisher.close()
-
-
-def error_data(error: str) -> str:
-    """The `error` event of a run that has failed: the exception's name, and its message."""
-    name, separator, message = error.partition(": ")
-    if not separator or not name.isidentifier():
-        name, message = "RunFailed", error
-    return orjson.dumps({"error": name, "message": message}).decode()
+    def _batch(self) -> Write:
+        write, size = Write(self._stream), 0
+        while self._ready() and size < MAX_BATCH:
+            row = self._waiting.popleft().row
+            write.add("events", row)
+            size += len(row["data"])
+        return write
 
 
-def done_data(run_id: str) -> str:
-    """The `metadata` event by which those who follow a thread know that a run is done."""
-    return orjson.dumps({"status": "run_done", "run_id": run_id}).decode()
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """An event as a row, and the questions that it tells of."""
+
+    row: dict[str, Any]
+    questions: frozenset[str]
 
 
 def _named(event: str, namespace: Sequence[str]) -> str:
     return "|".join((event, *namespace))
-
-
-def _interrupt(interrupt: Interrupt[Any]) -> dict[str, Any]:
-    return {
-        "value": interrupt.value,
-        "id": interrupt.id,
-        "response_schema": schema(interrupt),
-    }
-
-
-def _tells_of_pause(mode: str, payload: Any) -> bool:
-    """Whether an event about tasks or checkpoints has questions in it."""
-    if mode == "debug":
-        payload = payload["payload"]
-    if mode not in ("tasks", "debug", "checkpoints"):
-        return False
-    tasks = [payload, *payload.get("tasks", ())]
-    return any(task.get("interrupts") for task in tasks)

@@ -34,24 +34,22 @@ class RequestEvent:
     entry: dict[str, Any]
 
 
-async def follow_requests(
-    office: Office, *, after: str | None = None
-) -> AsyncIterator[list[RequestEvent]]:
+async def newest_event(office: Office) -> Cursor:
+    """The place behind which everything is that happens from now on."""
+    async with office.database.connection() as conn:
+        return await audit.now(conn)
+
+
+async def follow_requests(office: Office, *, after: Cursor) -> AsyncIterator[list[RequestEvent]]:
     """What happens to all requests, in order and complete, in pages; an empty one now and then.
 
-    It goes on behind the event `after`, or else with what comes from now on, until this process is
-    about to stop.
-
-    Raises:
-        InvalidInput: `after` is no id of an event.
+    It goes on behind this place, until this process is about to stop.
     """
-    place = None if after is None else check_event_id(after)
+    place = after
     async with office.notices.of_anything() as told:
         while not office.notices.closing.is_set():
             told.clear()
             async with office.database.connection() as conn:
-                if place is None:
-                    place = await audit.now(conn)
                 entries = await audit.of_requests(conn, place, limit=PAGE)
             if entries:
                 place = entries[-1][0]

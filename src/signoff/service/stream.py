@@ -13,7 +13,8 @@ from signoff.db.notices import Followed
 from signoff.db.stream_events import StreamEvent
 from signoff.domain.errors import InvalidInput, NotSupported, RunNotFound, ThreadNotFound
 from signoff.domain.thread import ThreadStatus
-from signoff.graph.streaming import STREAM_MODES, done_data
+from signoff.graph.streamed import done_data
+from signoff.graph.streaming import STREAM_MODES
 from signoff.service.office import Office
 
 LOOK_AGAIN = 5.0
@@ -41,7 +42,7 @@ async def follow_run(
             ended = told.moved and await _has_ended(office, thread_id, run_id, told)
             page = await _page(office, thread_id, after, run_id=run_id)
             after = page[-1].id if page else after
-            yield [each for each in page if each.data != done]
+            yield [each for each in page if each.text != done]
             if len(page) == PAGE:
                 told.moved |= ended
                 continue
@@ -51,12 +52,12 @@ async def follow_run(
 
 
 async def follow_thread(
-    office: Office, thread_id: str, *, after: int | None = None, until_rest: bool = False
+    office: Office, thread_id: str, *, after: int, until_rest: bool = False
 ) -> AsyncGenerator[list[StreamEvent], None]:
     """What the runs of a thread stream, one after the other, in order and complete; in pages.
 
-    Some are empty. It goes on behind the event with the id `after`, or else with what comes from
-    now on: until the thread rests, or for ever, which is until this process is about to stop.
+    Some are empty. It goes on behind the event with the id `after`: until the thread rests, or for
+    ever, which is until this process is about to stop.
 
     Raises:
         ThreadNotFound: There is no such thread, or not any more.
@@ -66,9 +67,6 @@ async def follow_thread(
         while not office.notices.closing.is_set():
             told.clear()
             rests = told.moved and await _rests(office, thread_id, told)
-            if after is None:
-                async with office.database.connection() as conn:
-                    after = await stream_events.last(conn, thread_id)
             page = await _page(office, thread_id, after)
             after = page[-1].id if page else after
             yield page
@@ -78,6 +76,12 @@ async def follow_thread(
             if rests and until_rest:
                 return
             await _wait(told)
+
+
+async def newest_event(office: Office, thread_id: str) -> int:
+    """The id of the newest event of a thread, behind which everything is that comes from now on."""
+    async with office.database.connection() as conn:
+        return await stream_events.last(conn, thread_id)
 
 
 async def forget_streams(office: Office, older_than: timedelta) -> None:

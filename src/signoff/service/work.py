@@ -14,7 +14,8 @@ from signoff.domain.request import Delivery, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Lease, Thread, ThreadStatus
 from signoff.graph.runner import Assignment, Result, described
-from signoff.graph.streaming import Wish, done_data, error_data
+from signoff.graph.streamed import done_data, error_data
+from signoff.graph.streaming import Wish
 from signoff.service.office import Office
 
 
@@ -84,10 +85,12 @@ async def _rest(office: Office, assignment: Assignment, result: Result, at: date
     In any case, return once all that it has written is durable.
     """
     lease, run = assignment.lease, assignment.run
-    if result.failed or result.recovered or result.status is RunStatus.CANCELLED:
-        await assignment.stream.flush()
-        return False
     write = Write(assignment.stream)
+    for event in result.streamed:
+        write.add("events", event)
+    if result.failed or result.recovered or result.status is RunStatus.CANCELLED:
+        await office.group.commit(write)
+        return False
     write.add(
         "rested",
         {
