@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.policy import CALL, FIELDS, Fallback, Policy
 from signoff.domain.user import Absence, User
-from signoff.fallbacks import KINDS
+from signoff.fallbacks import kind_names
 from signoff.policies import CONDITIONS, PolicyBook, load
 
 HOUR = timedelta(hours=1)
@@ -232,7 +232,7 @@ def test_a_fallback_whose_values_do_not_fit_is_passed_over():
         ("tool_approval", '"respond"', "otherwise.note is required: it is the message"),
         ("tool_approval", '{ action = "respond", note = "Later." }', None),
         ("tool_batch", '"reject"', None),
-        ("tool_batch", '"submit"', "'submit' is not offered; choose approve or reject"),
+        ("tool_batch", '"submit"', "submit takes a decision for each call, and a policy"),
         ("agent_inbox", '"ignore"', None),
         ("agent_inbox", '"approve"', "choose accept, edit, respond or ignore"),
         ("agent_inbox", '"respond"', "otherwise.note is required"),
@@ -256,7 +256,7 @@ def test_a_fallback_is_one_that_requests_of_the_kind_can_have(kind, otherwise, s
 
 def test_every_kind_of_the_contract_is_known():
     contract = (Path(__file__).parents[1] / "docs" / "reference" / "contract.md").read_text()
-    for kind in KINDS:
+    for kind in kind_names():
         assert f"`{kind}`" in contract
 
 
@@ -508,7 +508,7 @@ def test_the_examples_of_the_documentation_can_be_loaded(page):
 def test_every_field_is_documented():
     text = (Path(__file__).parents[1] / "docs" / "reference" / "policies.md").read_text()
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)[: len(FIELDS)] == list(FIELDS)
-    assert all(f"`{kind}`" in text for kind in KINDS)
+    assert all(f"`{kind}`" in text for kind in kind_names())
 
 
 def test_a_deadline_of_the_how_to_falls_where_it_says():

@@ -28,7 +28,7 @@ from signoff.domain.errors import ConfigError
 from signoff.domain.request import Request
 from signoff.domain.run import Run
 from signoff.domain.thread import Thread
-from signoff.graph import catalog
+from signoff.graph import catalog, pauses
 from signoff.graph.catalog import Catalog, GraphLike
 from signoff.graph.opening import Book, Opener
 from signoff.graph.saver import SignoffSaver, utcnow
@@ -63,7 +63,7 @@ class Signoff:
     them to workers elsewhere.
 
     Raises, on entering:
-        ConfigError: The configuration or a graph is not in order.
+        ConfigError: The configuration, a graph or a package's kind of pauses is not in order.
         InvalidPolicy: A policy is not in order, or names users or groups that there are not.
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """
@@ -103,6 +103,7 @@ class Signoff:
         self.engine: Engine | None = None
 
     async def __aenter__(self) -> Self:
+        pauses.kinds()  # one of a package that cannot be used shows now, not at the first pause
         async with AsyncExitStack() as stack:
             database = await self._open_database(stack)
             self._group = GroupCommit(database)

@@ -371,8 +371,9 @@ class _Loader:
             if not isinstance(value, str) or not value.strip():
                 self._problem(path, f"/{name}", "must be a text that is not empty")
         kind = table.get("kind", "ask")
-        if isinstance(kind, str) and kind.strip() and kind not in fallbacks.KINDS:
-            self._problem(path, "/kind", unknown("kind", kind, fallbacks.KINDS, listed=True))
+        kinds = fallbacks.kind_names()
+        if isinstance(kind, str) and kind.strip() and kind not in kinds:
+            self._problem(path, "/kind", unknown("kind", kind, kinds, listed=True))
         return len(self._problems) == before
 
     def _check_fallback(self, rule: Rule) -> None:

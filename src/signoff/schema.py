@@ -259,23 +259,44 @@ def _readable(error: ValidationError) -> Iterator[tuple[Path, str]]:
 
 
 def _alternatives(error: ValidationError, path: Path) -> Iterator[tuple[Path, str]]:
-    """The errors of the one branch that was meant, where the others differ in type altogether."""
+    """The errors of the one branch that was meant: the others differ in type altogether, or in a
+    field with a constant, by which alternatives are told apart."""
     branches: dict[Any, list[ValidationError]] = {}
     for one in error.context:
         branches.setdefault(one.schema_path[0], []).append(one)
-    meant = [
-        branch
-        for branch in branches.values()
-        if not any(one.validator in ("type", "const") and not one.path for one in branch)
-    ]
-    if len(meant) == 1:
-        for one in meant[0]:
-            yield from _readable(one)
+    meant = [branch for branch in branches.values() if not any(map(_is_another, branch))]
+    said = [dict.fromkeys(s for one in b for s in _readable(one)) for b in meant or ()]
+    common = [each for each in (said[0] if said else ()) if all(each in other for other in said)]
+    if common:
+        yield from common
+    elif not meant and (choice := _choice(list(branches.values()))):
+        yield choice
     elif not meant and all(len(branch) == 1 for branch in branches.values()):
-        said = [message for [one] in branches.values() for _, message in _readable(one)]
-        yield path, _cut(" or ".join([said[0], *(s.removeprefix("must be ") for s in said[1:])]))
+        words = [message for [one] in branches.values() for _, message in _readable(one)]
+        yield path, _cut(" or ".join([words[0], *(w.removeprefix("must be ") for w in words[1:])]))
     else:
         yield path, _cut(error.message)
+
+
+def _is_another(error: ValidationError) -> bool:
+    """Whether a branch of alternatives with this error is not the one that was meant."""
+    if error.validator == "const":
+        return len(error.relative_path) <= 1
+    return error.validator == "type" and not error.relative_path
+
+
+def _choice(branches: Sequence[Sequence[ValidationError]]) -> tuple[Path, str] | None:
+    """What may stand in the one field whose constant tells all branches apart, if there is one."""
+    found = [
+        (tuple(one.absolute_path), one.validator_value)
+        for branch in branches
+        for one in branch
+        if one.validator == "const" and len(one.relative_path) == 1
+    ]
+    places = {place for place, _ in found}
+    if len(found) != len(branches) or len(places) != 1:
+        return None
+    return places.pop(), _cut("must be " + _either([_shown(value) for _, value in found]))
 
 
 def _unexpected(instance: dict[str, Any], schema: Any) -> list[str]:

@@ -185,7 +185,7 @@ async def test_a_desks_run_validates_answers_as_the_engine_does(open_desk: OpenD
     desk = await open_desk({"g": chain(asks_typed)})
     await started(desk)
     request = await the_open(desk)
-    await desk.decide(request.id, "respond", values={"value": {"amount": 3}}, by="jane")
+    await desk.decide(request.id, "respond", values={"amount": 3}, by="jane")
     await settled(desk)
     request = await the_open(desk)
     await desk.decide(request.id, "respond", values={"value": "done"}, by="jane")

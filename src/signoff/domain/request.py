@@ -47,6 +47,7 @@ class Question:
 
     ``actions`` are JSON objects with ``name``, ``label``, ``style``, ``note`` and ``schema``, the
     JSON Schema of the values that the action takes. ``digest`` binds a decision to this content.
+    ``remark`` says why it was read as it was, where that surprises; a request keeps it as its own.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Question:
     policy: Policy
     digest: str
     response_schema: dict[str, Any] | None = None
+    remark: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -278,7 +278,8 @@ class RunContext:
         ):
             # It keeps the policy that it was opened with.
             question = replace(question, policy=tracked.request.policy)
-            tracked.request = replace(tracked.request, question=question, remark=REVISED, votes=())
+            remark = f"{REVISED} {question.remark}" if question.remark else REVISED
+            tracked.request = replace(tracked.request, question=question, remark=remark, votes=())
             write.then(partial(self._revise, tracked.request))
 
     async def _revise(self, request: Request, conn: Connection) -> None:

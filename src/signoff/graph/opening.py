@@ -65,6 +65,7 @@ class Opener:
             # A pause is never lost over its policy: without a timetable nothing happens by itself.
             log.warning("a request has no timetable", title=question.title, reason=error.message)
             timetable, remark = (), remark or f"Nothing happens by itself: {error.message}"
+        said = [each for each in (remark, question.remark) if each]
         return Request(
             id=new_id(),
             pause=pause,
@@ -75,5 +76,5 @@ class Opener:
             timetable=timetable,
             deadline=deadline(timetable),
             revises=revises,
-            remark=remark,
+            remark=" ".join(said) or None,
         )

@@ -15,7 +15,7 @@ from signoff.cli.policy.book import book_anywhere
 from signoff.cli.policy.printing import fields_json, print_fields, print_moments
 from signoff.cli.session import run
 from signoff.domain.policy import Policy
-from signoff.fallbacks import KINDS
+from signoff.fallbacks import kind_names
 from signoff.graph.saver import utcnow
 
 
@@ -23,7 +23,7 @@ def test(
     *,
     graph: Annotated[str, typer.Option(help="The graph that asks.")],
     node: Annotated[str, typer.Option(help="The node that asks.")],
-    kind: Annotated[str | None, typer.Option(help=f"How it pauses: {', '.join(KINDS)}.")] = None,
+    kind: Annotated[str | None, typer.Option(help="How it pauses, such as tool_approval.")] = None,
     topic: Annotated[str | None, typer.Option(help="What it is about.")] = None,
     file: Annotated[
         Path | None, typer.Option(help="Another file than signoff.toml of this folder.")
@@ -36,8 +36,8 @@ def test(
 
     What a call to ask() says is not known here; it would win.
     """
-    if kind is not None and kind not in KINDS:
-        raise typer.BadParameter(f"it is one of {', '.join(KINDS)}", param_hint="--kind")
+    if kind is not None and kind not in kind_names():
+        raise typer.BadParameter(f"it is one of {', '.join(kind_names())}", param_hint="--kind")
     place: dict[str, Any] = {"graph": graph, "node": node, "kind": kind, "topic": topic}
     book = run(book_anywhere(file and file.absolute()))
     fields = book.explain(Policy(), **place, actions=None)

@@ -1,28 +1,39 @@
 """Kinds of pauses: how a graph asks, and what it expects as the answer.
 
-Each kind is one module with a class that keeps the `PauseKind` protocol. The first kind in
-`KINDS` that recognises a pause reads it; `question` recognises everything.
+Each kind is one module with a subclass of `PauseKind`. The first kind that recognises a pause reads
+it; `question` recognises everything. What looks like a kind and is none becomes a question too, and
+its remark says why.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import structlog
+
 from signoff.domain.decision import Ballot, Outcome
-from signoff.domain.errors import FieldError, InvalidAnswer
-from signoff.domain.jsontext import check
+from signoff.domain.errors import FieldError, InvalidAnswer, SignoffError, TooLarge
+from signoff.domain.jsontext import MAX_TITLE, check
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.ask import AskKind
-from signoff.graph.pauses.base import PauseKind
-from signoff.graph.pauses.choice import ChoiceKind
-from signoff.graph.pauses.question import QuestionKind
-from signoff.schema import validate
+from signoff.graph.pauses.base import Malformed, PauseKind, Section
+from signoff.graph.pauses.registry import LAST, is_own, kind_named, kinds
+from signoff.schema import check_schema, validate
 
-KINDS: tuple[PauseKind, ...] = (AskKind(), ChoiceKind(), QuestionKind())
+log = structlog.get_logger(__name__)
 
-_BY_NAME = {kind.name: kind for kind in KINDS}
-
-__all__ = ["KINDS", "ballot_of", "check_ballot", "digest_of", "resume_value", "understand"]
+__all__ = [
+    "Malformed",
+    "PauseKind",
+    "Section",
+    "ballot_of",
+    "check_ballot",
+    "digest_of",
+    "kinds",
+    "resume_value",
+    "sections",
+    "understand",
+]
 
 
 def understand(value: Any, response_schema: dict[str, Any] | None, *, node: str) -> Question:
@@ -31,13 +42,34 @@ def understand(value: Any, response_schema: dict[str, Any] | None, *, node: str)
     Raises:
         TooLarge: The value is over 1 MiB as JSON.
         InvalidPolicy: Its policy is none that this version knows, so `ask()` of another wrote it.
+        ConfigError: A package has added a kind that cannot be used.
     """
-    return _kind_of(value, response_schema).read(value, response_schema, node=node)
+    kind = _kind_of(value, response_schema)
+    try:
+        question = kind.read(value, response_schema, node=node)
+        return question if kind is LAST else _checked(kind, question)
+    except Malformed as error:
+        remark = f"It looks like {_a(kind)}, but {error}: so it is a plain question."
+    except TooLarge:
+        raise
+    except Exception as error:
+        if is_own(kind):
+            raise
+        log.warning("a kind of pause failed", kind=kind.name, exc_info=error)
+        remark = f"The kind {kind.name} could not read it, so it is a plain question: {error!r}"
+    question = LAST.read(value, response_schema, node=node)
+    return replace(question, digest=_digest(kind, value, response_schema), remark=remark)
 
 
 def digest_of(value: Any, response_schema: dict[str, Any] | None) -> str:
     """The digest of what a reviewer sees of an interrupt: the same in every process."""
-    return _kind_of(value, response_schema).digest(value)
+    return _digest(_kind_of(value, response_schema), value, response_schema)
+
+
+def sections(request: Request) -> list[Section]:
+    """What a reviewer sees of a request below its title."""
+    kind = kinds().get(request.question.kind, LAST)
+    return kind.sections(request.question)
 
 
 def check_ballot(request: Request, ballot: Ballot) -> None:
@@ -45,6 +77,7 @@ def check_ballot(request: Request, ballot: Ballot) -> None:
 
     Raises:
         InvalidAnswer: They do not; with an error for each place.
+        ConfigError: The request is of a kind that is not installed here.
     """
     action = next((a for a in request.question.actions if a["name"] == ballot.action), None)
     if action is None:
@@ -65,6 +98,7 @@ def check_ballot(request: Request, ballot: Ballot) -> None:
         errors.append(FieldError("/note", "is required"))
     elif action["note"] == "none" and noted:
         errors.append(FieldError("/note", f"the action {ballot.action!r} takes no note"))
+    errors = errors or kind_named(request.question.kind).check(request.question, ballot)
     if errors:
         raise InvalidAnswer("the answer does not fit the question", errors)
 
@@ -74,14 +108,69 @@ def ballot_of(request: Request, value: Any) -> Ballot:
 
     Raises:
         InvalidAnswer: It stands for none.
+        ConfigError: The request is of a kind that is not installed here.
     """
-    return _BY_NAME[request.question.kind].ballot(request, value)
+    return kind_named(request.question.kind).ballot(request, value)
 
 
 def resume_value(request: Request, outcome: Outcome) -> Any:
-    """What the paused node gets as the return value of its `interrupt()`."""
-    return _BY_NAME[request.question.kind].resume_value(request, outcome)
+    """What the paused node gets as the return value of its `interrupt()`.
+
+    Raises:
+        ConfigError: The request is of a kind that is not installed here.
+    """
+    return kind_named(request.question.kind).resume_value(request, outcome)
 
 
 def _kind_of(value: Any, response_schema: dict[str, Any] | None) -> PauseKind:
-    return next(kind for kind in KINDS if kind.recognises(value, response_schema))
+    """The first kind that recognises a pause. One of a package that fails at that does not."""
+    for kind in kinds().values():
+        try:
+            if kind.recognises(value, response_schema):
+                return kind
+        except Exception as error:
+            if is_own(kind):
+                raise
+            log.warning("a kind of pause failed", kind=kind.name, exc_info=error)
+    raise AssertionError("a question is anything")
+
+
+def _digest(kind: PauseKind, value: Any, response_schema: dict[str, Any] | None) -> str:
+    if not is_own(kind):
+        try:
+            return kind.digest(value, response_schema)
+        except Exception as error:
+            log.warning("a kind of pause failed", kind=kind.name, exc_info=error)
+            return LAST.digest(value, response_schema)
+    return kind.digest(value, response_schema)
+
+
+def _checked(kind: PauseKind, question: Question) -> Question:
+    """The question, if people can decide it.
+
+    Raises:
+        Malformed: They cannot.
+    """
+    if is_own(kind):
+        return question
+    names = [action["name"] for action in question.actions]
+    if question.kind != kind.name:
+        raise Malformed(f"it was read as one of kind {question.kind!r}")
+    if not names or len(set(names)) < len(names):
+        raise Malformed("it has no actions, or one twice")
+    if not question.title.strip() or len(question.title) > MAX_TITLE:
+        raise Malformed(f"its title is empty or has over {MAX_TITLE} characters")
+    try:
+        check(question.payload, where="the payload")
+        for action in question.actions:
+            if action["schema"] is not None:
+                check_schema(action["schema"])
+    except TooLarge:
+        raise
+    except SignoffError as error:
+        raise Malformed(error.message.rstrip(".")) from error
+    return question
+
+
+def _a(kind: PauseKind) -> str:
+    return f"{'an' if kind.name[0] in 'aeiou' else 'a'} {kind.name.replace('_', ' ')}"

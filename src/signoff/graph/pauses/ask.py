@@ -11,13 +11,13 @@ from signoff.domain.jsontext import check, digest
 from signoff.domain.policy import CALL, Policy
 from signoff.domain.request import Question, Request
 from signoff.envelope import is_envelope
-from signoff.graph.pauses.base import action
+from signoff.graph.pauses.base import PauseKind, Section, action
 
 UNSEEN = frozenset({"policy"})
 """Parts of the envelope that are not the question: changing them leaves a decision valid."""
 
 
-class AskKind:
+class AskKind(PauseKind):
     """The envelope of `signoff.ask()`, version 1."""
 
     name = "ask"
@@ -43,11 +43,15 @@ class AskKind:
                 for each in value["actions"]
             ),
             policy=Policy.read(value["policy"], source=CALL),
-            digest=self.digest(value),
+            digest=self.digest(value, response_schema),
             response_schema=response_schema,
         )
 
-    def digest(self, value: Any) -> str:
+    def sections(self, question: Question) -> list[Section]:
+        shown = question.payload["show"]
+        return [] if shown is None else [Section(None, shown)]
+
+    def digest(self, value: Any, response_schema: dict[str, Any] | None) -> str:
         return digest({key: part for key, part in value.items() if key not in UNSEEN})
 
     def ballot(self, request: Request, value: Any) -> Ballot:
