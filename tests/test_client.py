@@ -87,6 +87,23 @@ async def test_a_request_is_found_shown_and_decided(api: Api, client: Both) -> N
     assert (await client.call("thread_audit", "t", cursor="2")).items[0].seq == 3
 
 
+async def test_a_request_is_claimed_handed_on_and_taken_back(api: Api, client: Both) -> None:
+    await api.wait("t", input={"topic": "tea", "policy": {"quorum": 2}})
+    request_id = (await api.the_request("t"))["id"]
+    assert (await client.call("claim", request_id)).claimed_by == "jane"
+    assert [each.id for each in await client.listed(assignee="me")] == [request_id]
+    assert (await client.call("release", request_id)).claimed_by is None
+    handed_on = await client.call("delegate", request_id, "group:tax")
+    assert [(each.by, each.to) for each in handed_on.delegations] == [("jane", "group:tax")]
+    commented = await client.call("comment", request_id, "See clause 4.")
+    assert [each.text for each in commented.comments] == ["See clause 4."]
+    assert len((await client.call("decide", request_id, "approve")).votes) == 1
+    assert (await client.call("take_back", request_id)).votes == []
+    assert (await client.call("withdraw", request_id, note="mine")).state == "withdrawn"
+    with pytest.raises(errors.RequestClosed):
+        await client.call("claim", request_id)
+
+
 async def test_all_pages_are_fetched_one_by_one(api: Api, client: Both) -> None:
     for number in range(5):
         await api.wait(f"t{number}")

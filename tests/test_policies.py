@@ -373,6 +373,16 @@ escalate = { after = "1h", to = "group:tax" }
     )
 
 
+def test_nobody_stands_in_for_themselves():
+    text = '[[user]]\nname = "tom"\naway = { until = 2026-01-01, substitute = "tom" }'
+    assert refused(text) == ["signoff.toml:3: away.0.substitute is the user who is away"]
+
+
+def test_a_group_may_be_named_as_policies_name_it():
+    [tom] = book('[[user]]\nname = "tom"\ngroups = ["group:legal", "legal", "tax"]').users
+    assert tom.groups == ("legal", "tax")
+
+
 def test_only_channels_that_there_are_are_notified():
     text = '[policy]\nnotify = "mial"\nescalate = { after = "1h", notify = ["chat", "mail"] }'
     assert book(text).rules

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
 from signoff.domain.jsontext import pointer
-from signoff.domain.principal import check_principal
+from signoff.domain.principal import GROUP, check_principal
 from signoff.domain.user import Absence, User
 
 _AWAY = ("from", "until", "substitute")
@@ -39,10 +39,14 @@ def read(table: Mapping[str, object]) -> User:
             values[key] = _READ.get(key, _unknown)(value, pointer(key))
         except InvalidPolicy as error:
             errors += error.errors
+    absences: tuple[Absence, ...] = ()
     try:
         absences = _absences(table.get("away", []), "/away", values["timezone"])
     except InvalidPolicy as error:
         errors += error.errors
+    for n, absence in enumerate(absences):
+        if absence.substitute == values.get("name"):
+            errors.append(FieldError(f"/away/{n}/substitute", "is the user who is away"))
     if errors:
         said = "; ".join(f"{e.pointer[1:].replace('/', '.')} {e.message}" for e in errors)
         raise InvalidPolicy(f"user: {said}", errors)
@@ -74,7 +78,8 @@ def _name(value: object, at: str) -> str:
 def _groups(value: object, at: str) -> tuple[str, ...]:
     if not isinstance(value, list):
         _refuse(at, 'must be a list of groups, such as ["legal"]')
-    return tuple(dict.fromkeys(_name(group, f"{at}/{n}") for n, group in enumerate(value)))
+    names = (each.removeprefix(GROUP) if isinstance(each, str) else each for each in value)
+    return tuple(dict.fromkeys(_name(name, f"{at}/{n}") for n, name in enumerate(names)))
 
 
 def _email(value: object, at: str) -> str:

@@ -91,7 +91,7 @@ class Ledger:
             self.url,
             autocommit=True,
             row_factory=dict_row,
-            options="-c search_path=signoff -c timezone=UTC -c lock_timeout=5s",
+            options="-c search_path=signoff -c timezone=UTC -c lock_timeout=30s",
         )
         conn.execute("LISTEN changed")
         return conn

@@ -71,7 +71,7 @@ def test_show_says_what_is_asked_and_how_to_decide_it(signoff: Cli, begin: Begin
     assert f"signoff decide {request_id} change --values '{{\"amount\": ...}}' --note" in shown
     signoff("decide", request_id, "change", "--values", '{"amount": 2}', "--note", "less")
     shown = signoff("show", request_id).out
-    assert f"{getpass.getuser()} decided change" in shown
+    assert f"{getpass.getuser()}: change, " in shown
     assert "note: less" in shown
     assert "To decide" not in shown
 

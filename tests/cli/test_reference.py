@@ -20,7 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 def sections(file: str) -> dict[str, str]:
     """What stands under each `### signoff command`."""
-    parts = re.split(r"^### `signoff ([\w ]+)`$", (DOCS / file).read_text(), flags=re.MULTILINE)
+    parts = re.split(r"^### `signoff ([\w -]+)`$", (DOCS / file).read_text(), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 

@@ -142,7 +142,8 @@ async def test_whoever_started_the_run_may_not_decide_under_four_eyes(open_desk:
 async def test_a_delegate_and_a_substitute_are_admitted(open_desk: OpenDesk, clock: Clock) -> None:
     desk = await open_desk({"g": graph()}, now=clock)
     away = Absence(substitute="sub", since=clock(), until=clock() + timedelta(days=7))
-    await put_users(desk.office, [User(name="jane", absences=(away,)), User(name="sub")])
+    jane = User(name="jane", absences=(away,))
+    await put_users(desk.office, [jane, User(name="sub"), User(name="dan")])
     first, second = await asked(desk, to="jane"), await asked(desk, to="jane")
     with pytest.raises(Forbidden):
         await desk.decide(first.id, "approve", by="dan")
@@ -154,6 +155,26 @@ async def test_a_delegate_and_a_substitute_are_admitted(open_desk: OpenDesk, clo
     third = await asked(desk, to="jane")
     with pytest.raises(Forbidden):
         await desk.decide(third.id, "approve", by="sub")
+
+
+async def test_what_is_for_somebody_is_what_they_may_decide_by_name(
+    open_desk: OpenDesk, clock: Clock
+) -> None:
+    desk = await open_desk({"g": graph()}, now=clock)
+    away = Absence(substitute="sub", until=clock() + timedelta(days=7))
+    jane = User(name="jane", groups=("legal",), absences=(away,))
+    await put_users(desk.office, [jane, User(name="sub"), User(name="tom", groups=("legal",))])
+    named = await asked(desk, to="jane")
+    grouped = await asked(desk, to="group:legal", four_eyes=True, by="tom")
+
+    async def mine(name: str) -> list[str]:
+        return [each.id for each in (await desk.requests(assignee=name, sort="opened_at")).items]
+
+    assert await mine("jane") == [named.id, grouped.id]
+    assert await mine("sub") == [named.id]
+    assert await mine("tom") == []
+    clock.forward(timedelta(days=8))
+    assert await mine("sub") == []
 
 
 async def test_a_claim_shows_who_works_on_it_and_a_comment_what_was_said(

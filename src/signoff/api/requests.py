@@ -61,7 +61,8 @@ async def list_requests(
     topic: str | None = None,
     thread_id: str | None = None,
     assignee: Annotated[
-        str | None, Query(description="Who has claimed it; `me` is the caller.")
+        str | None,
+        Query(description="Whom it is for by name, or who has claimed it; `me` is the caller."),
     ] = None,
     overdue: Annotated[
         bool | None, Query(description="Only the open ones past their deadline.")

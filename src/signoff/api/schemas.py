@@ -81,6 +81,15 @@ class Outcome(Vote):
     escalated: bool
 
 
+class Delegation(Shape):
+    """That somebody handed a request on."""
+
+    by: str
+    to: str
+    right: str = Field(description="With whose right it may be decided.")
+    at: datetime
+
+
 class Comment(Shape):
     """What somebody said on a request."""
 
@@ -116,7 +125,7 @@ class Request(Shape):
     claimed_by: str | None
     audience: list[str] = Field(description="Whom it is for by name; empty for any reviewer.")
     involved: list[str] = Field(description="Who started the run, and whom it acts for.")
-    delegations: list[JSONObject] = Field(description="Who has handed it on, and to whom.")
+    delegations: list[Delegation] = Field(description="Who has handed it on, and to whom.")
     comments: list[Comment]
     overdue: bool = Field(description="Open past its deadline, with nothing to fall back on.")
     revises: str | None = Field(description="The request that this one asks anew.")

@@ -24,6 +24,12 @@ COMMANDS = {
     "inbox": "List the requests that wait for a decision.",
     "show": "Show a request, and how to decide it.",
     "decide": "Decide a request.",
+    "take-back": "Take your vote on an open request back.",
+    "claim": "Show that you work on a request.",
+    "release": "Give up your claim on a request.",
+    "delegate": "Hand a request on to a user or a group.",
+    "comment": "Say something on a request.",
+    "withdraw": "Take a request back, without an outcome.",
     "retry": "Deliver an outcome again whose delivery failed.",
     "cancel": "Cancel a thread's run, and withdraw what it asks.",
     "threads": "List threads, or show one.",
@@ -45,7 +51,7 @@ COMMANDS = {
 
 Each is a function in the module of its name: that of `users add` is `add` in
 `signoff.cli.users.add`, and `users` by itself is the group of those that begin so. A name that
-means something else in Python has an underscore after it.
+means something else in Python has an underscore after it, and a hyphen is an underscore there.
 """
 
 
@@ -81,8 +87,9 @@ def load(name: str) -> Any:
     last = name.rpartition(" ")[2]
     if any(each.startswith(f"{name} ") for each in COMMANDS):
         return group(last, f"{name} ", COMMANDS[name])
-    module = import_module(f"signoff.cli.{name.replace(' ', '.')}")
-    function = getattr(module, f"{last}_" if hasattr(builtins, last) else last)
+    module = import_module(f"signoff.cli.{name.replace(' ', '.').replace('-', '_')}")
+    attribute = f"{last}_" if hasattr(builtins, last) else last.replace("-", "_")
+    function = getattr(module, attribute)
     single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
     single.command(last)(function)
     return typer.main.get_command(single)

@@ -10,7 +10,7 @@ from rich.text import Text
 from signoff import render
 from signoff.cli.options import AsJson
 from signoff.cli.output import Column, ago, print_json, print_table, state
-from signoff.cli.session import open_desk, run
+from signoff.cli.session import open_desk, principal, run
 from signoff.db.request_lists import SORTS
 from signoff.domain.policy import Priority
 from signoff.domain.request import Delivery, Request, RequestState
@@ -35,7 +35,7 @@ def inbox(
     topic: Annotated[str | None, typer.Option(help="About this topic.")] = None,
     thread: Annotated[str | None, typer.Option(metavar="ID", help="Of this thread.")] = None,
     assignee: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Claimed by this person.")
+        str | None, typer.Option(metavar="NAME", help="For this person; `me` is whoever acts.")
     ] = None,
     priority: Annotated[Priority | None, typer.Option(help="Of this priority.")] = None,
     overdue: Annotated[
@@ -87,6 +87,8 @@ def inbox(
 async def _inbox(**filters: Any) -> tuple[RequestPage, int]:
     """A page, and how many threads have come to an error."""
     async with open_desk() as desk:
+        if filters["assignee"] == "me":
+            filters["assignee"] = principal(desk.settings, None)
         page = await desk.requests(**filters)
         _, stuck = await read.search_threads(desk.office, status=ThreadStatus.ERROR.value, limit=1)
         return page, stuck

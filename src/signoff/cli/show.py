@@ -52,14 +52,8 @@ def _print(request: Request) -> None:
     if shown is not None:
         _section(out, "Shown")
         out.print("\n".join(lines_of(shown, "  ")), soft_wrap=True)
-    if request.votes:
-        _section(out, "Votes")
-        for vote in request.votes:
-            out.print(f"  {plain(vote.by)} decided {plain(vote.action)}, {moment(vote.at)}")
-            said = {"values": vote.values, "note": vote.note}
-            for name, each in said.items():
-                if each:
-                    out.print("\n".join(lines_of({name: each}, "    ")), soft_wrap=True)
+    _print_votes(out, request)
+    _print_talk(out, request)
     _section(out, "Actions")
     for action in request.actions:
         _print_action(out, action)
@@ -95,6 +89,35 @@ def _facts(request: Request) -> Iterator[tuple[str, str | Text]]:
     if policy := request.policy.to_json():
         yield "policy", "\n".join(lines_of(policy))
     yield "digest", request.digest
+
+
+def _print_votes(out: Console, request: Request) -> None:
+    if not request.votes and request.policy.quorum == 1:
+        return
+    _section(out, "Votes")
+    for vote in request.votes:
+        right = f" for {plain(vote.on_behalf_of)}" if vote.on_behalf_of else ""
+        out.print(f"  {plain(vote.by)}{right}: {plain(vote.action)}, {moment(vote.at)}")
+        said = {"values": vote.values, "note": vote.note}
+        for name, each in said.items():
+            if each:
+                out.print("\n".join(lines_of({name: each}, "    ")), soft_wrap=True)
+    if request.missing:
+        more = "1 more vote" if request.missing == 1 else f"{request.missing} more votes"
+        out.print(f"  {more} needed, at the least")
+
+
+def _print_talk(out: Console, request: Request) -> None:
+    if request.delegations:
+        _section(out, "Handed on")
+    for delegation in request.delegations:
+        by, to = plain(delegation.by), plain(delegation.to)
+        out.print(f"  {by} to {to}, {moment(delegation.at)}")
+    if request.comments:
+        _section(out, "Comments")
+    for comment in request.comments:
+        out.print(f"  {plain(comment.by)}, {moment(comment.at)}")
+        out.print("\n".join(lines_of(comment.text, "    ")), soft_wrap=True)
 
 
 def _section(out: Console, title: str) -> None:

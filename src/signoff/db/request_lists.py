@@ -34,6 +34,7 @@ class Filter:
     topic: str | None = None
     thread_id: str | None = None
     audience: Sequence[str] | None = None
+    barred: str | None = None
     overdue_at: datetime | None = None
     priority: int | None = None
     q: str | None = None
@@ -48,6 +49,7 @@ class Filter:
             "topic": self.topic,
             "thread_id": self.thread_id,
             "audience": None if self.audience is None else list(self.audience),
+            "barred": self.barred,
             "overdue_at": self.overdue_at,
             "priority": self.priority,
             "q": None if self.q is None else f"%{_escape(self.q)}%",
@@ -55,6 +57,7 @@ class Filter:
         clauses = {
             "state": "state = ANY(%(state)s)",
             "audience": "audience && %(audience)s::text[]",
+            "barred": "NOT (policy @> '{\"four_eyes\": true}' AND %(barred)s = ANY(involved))",
             "overdue_at": "state = 'open' AND deadline < %(overdue_at)s",
             "q": "(title ILIKE %(q)s OR thread_id ILIKE %(q)s)",
         }

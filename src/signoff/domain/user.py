@@ -96,11 +96,15 @@ class People:
         """
         errors = []
         for at, named in policy.named():
-            name = named.removeprefix(GROUP)
-            what, there = ("group", self.groups) if is_group(named) else ("user", self.users)
-            if name not in there and (self.users or is_group(named)):
-                errors.append(FieldError(at, unknown(what, name, there)))
+            if (self.users or is_group(named)) and (message := self.stranger(named)):
+                errors.append(FieldError(at, message))
         return errors
+
+    def stranger(self, named: str) -> str | None:
+        """Why a user or a ``group:`` is none of these; None if it is one."""
+        name = named.removeprefix(GROUP)
+        what, there = ("group", self.groups) if is_group(named) else ("user", self.users)
+        return None if name in there else unknown(what, name, there)
 
 
 def unknown(what: str, name: str, known: Collection[str], *, listed: bool = False) -> str:

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from signoff.db import audit, notices, requests, runs, threads
+from signoff.db import audit, notices, requests, runs, threads, users
 from signoff.db.pool import Connection
 from signoff.domain.admission import Reviewer
 from signoff.domain.audit import AuditEntry
-from signoff.domain.errors import RequestNotFound
+from signoff.domain.errors import FieldError, InvalidInput, RequestNotFound
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Request, RequestState
 from signoff.domain.thread import Lease
+from signoff.domain.user import People
 from signoff.service.office import Office, give_work
 from signoff.service.resuming import run_from
 from signoff.service.reviewers import as_reviewer
@@ -123,12 +124,21 @@ async def delegate(office: Office, request_id: str, to: str, *, by: str) -> Requ
 
     Raises:
         RequestNotFound, RequestClosed, Forbidden
-        InvalidInput: `to` is nobody who could decide it.
+        InvalidInput: `to` is nobody who could decide it, or whom a desk with users does not know.
     """
+    async with office.database.connection() as conn:
+        people = People.of(await users.everyone(conn))
+
+    def handed_on(request: Request, reviewer: Reviewer, at: datetime) -> Request:
+        after = request.delegate(reviewer, to, at=at)
+        if people.users and (message := people.stranger(to)):
+            raise InvalidInput(f"to {message}", [FieldError("/to", message)])
+        return after
+
     return await amend(
         office,
         request_id,
-        lambda request, reviewer, at: request.delegate(reviewer, to, at=at),
+        handed_on,
         by=by,
         event="request.delegated",
         data=lambda after: after.delegations[-1].to_json(),

@@ -66,7 +66,8 @@ async def list_requests(
 
     `state` is one state or several; `q` looks for a text in titles and thread ids; `overdue`
     shows the open ones past their deadline; `assignee` those that are for somebody by name: asked
-    of them or a group of theirs, escalated or delegated to them, or claimed by them.
+    of them, of a group of theirs or of somebody they stand in for, escalated or delegated to them,
+    or claimed by them; not those that `four_eyes` keeps them from.
 
     Raises:
         InvalidInput: A filter, the sort, the limit or the cursor is not well formed.
@@ -93,7 +94,8 @@ async def list_requests(
     if assignee is not None:
         async with office.database.connection() as conn:
             person = await as_reviewer(conn, assignee, at=office.now())
-        audience = [person.name, *(GROUP + group for group in sorted(person.groups))]
+        groups = (GROUP + group for group in sorted(person.groups))
+        audience = [person.name, *groups, *sorted(person.substitute_of)]
     filter_ = Filter(
         state=states,
         graph=graph,
@@ -102,6 +104,7 @@ async def list_requests(
         topic=topic,
         thread_id=thread_id,
         audience=audience,
+        barred=assignee,
         overdue_at=office.now() if overdue else None,
         priority=None if priority is None else rank(priority),  # type: ignore[arg-type]
         q=q,
