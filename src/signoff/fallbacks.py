@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from signoff.domain import jsontext
+from signoff.domain.decision import Ballot
 from signoff.domain.errors import FieldError, InvalidJSON
 from signoff.domain.policy import Fallback
-from signoff.graph.pauses import kinds
+from signoff.domain.request import Question
+from signoff.graph.pauses import PauseKind, kinds
 from signoff.graph.pauses.base import action
 from signoff.schema import check_answer
 
@@ -28,12 +30,21 @@ def kind_names() -> Collection[str]:
     return [*kinds(), *({"breakpoint"} - kinds().keys())]
 
 
+def looks_at_content(kind: str | None) -> bool:
+    """Whether it takes the question itself to judge a fallback for requests of this kind."""
+    known = kinds().get(kind or "")
+    return known is not None and type(known).check is not PauseKind.check
+
+
 def check(
-    fallback: Fallback, kind: str | None, actions: Sequence[Mapping[str, Any]] | None = None
+    fallback: Fallback,
+    kind: str | None,
+    actions: Sequence[Mapping[str, Any]] | None = None,
+    question: Question | None = None,
 ) -> list[FieldError]:
     """What keeps a fallback from answering a request of this kind; empty if nothing does.
 
-    `actions` are those of the `Question`. Without them, or without a kind, it is judged as far as
+    `actions` are those of the `question`. Without them, or without a kind, it is judged as far as
     can be told: what is found then, holds for every such request.
     """
     known = kinds().get(kind or "")
@@ -49,6 +60,9 @@ def check(
     blank = fallback.note is None or not fallback.note.strip()
     if not errors and blank and known is not None and fallback.action in known.messages:
         return [FieldError("/note", "is required: it is the message that the graph gets")]
+    if not errors and known is not None and question is not None:
+        ballot = Ballot(action=fallback.action, values=dict(fallback.values), note=fallback.note)
+        return known.check(question, ballot)
     return errors
 
 

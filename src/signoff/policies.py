@@ -33,6 +33,7 @@ from signoff.domain.calendar import Calendar
 from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
 from signoff.domain.policy import CALL, FIELDS, Policy, merge
+from signoff.domain.request import Question
 from signoff.domain.timetable import Moment, moments
 from signoff.domain.user import People, User, unknown
 from signoff.project import shown
@@ -96,15 +97,17 @@ class PolicyBook:
         kind: str | None,
         topic: str | None,
         actions: Sequence[Mapping[str, Any]] | None,
+        question: Question | None = None,
     ) -> Policy:
         """The policy of a request, each field with its source.
 
         `call` is what `ask()` was given, `actions` are those of the question. A fallback of the
         file that the question does not offer, or whose values do not fit, is passed over; if the
-        actions are not known (None), as far as the kind can tell.
+        actions are not known (None), as far as the kind can tell. Some kinds look at the
+        `question` itself.
         """
         place = {"graph": graph, "node": node, "kind": kind, "topic": topic}
-        return merge(layer for layer, _ in self._layers(call, place, actions))
+        return merge(layer for layer, _ in self._layers(call, place, actions, question))
 
     def explain(
         self,
@@ -140,6 +143,7 @@ class PolicyBook:
         call: Policy | Mapping[str, Any],
         place: Mapping[str, str | None],
         actions: Sequence[Mapping[str, Any]] | None,
+        question: Question | None = None,
     ) -> Iterator[tuple[Policy, str | None]]:
         """The policies that apply, in order of precedence, with what does not apply of each."""
         yield call if isinstance(call, Policy) else Policy.read(call, source=CALL), None
@@ -147,7 +151,7 @@ class PolicyBook:
             if not rule.matches(place):
                 continue
             policy, remark, fallback = rule.policy, None, rule.policy.otherwise
-            if fallback and (errors := fallbacks.check(fallback, place["kind"], actions)):
+            if fallback and (errors := fallbacks.check(fallback, place["kind"], actions, question)):
                 remark = f"{policy.sources['otherwise']} does not fit: {_said(errors)}"
                 policy = policy.without("otherwise")
             yield policy, remark

@@ -58,6 +58,7 @@ class Opener:
             kind=question.kind,
             topic=question.topic,
             actions=question.actions,
+            question=question,
         )
         try:
             timetable = book.timetable(policy, at)

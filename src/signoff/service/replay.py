@@ -17,6 +17,7 @@ from signoff.domain.replay import Replay, TakenBack, replay
 from signoff.domain.request import Request
 from signoff.domain.timetable import Moment
 from signoff.domain.user import Directory
+from signoff.fallbacks import looks_at_content
 from signoff.policies import PolicyBook
 from signoff.service.office import Office
 
@@ -55,11 +56,12 @@ class Policies:
             "topic": request.topic,
             "actions": request.actions,
         }
-        key = orjson.dumps([call.to_json(), place])
+        question = request.question if looks_at_content(request.kind) else None
+        key = orjson.dumps([call.to_json(), place, question and question.digest])
         if key not in self._known:
             if len(self._known) >= MOST_POLICIES:
                 self._known.clear()
-            self._known[key] = self.book.policy_for(call, **place)
+            self._known[key] = self.book.policy_for(call, **place, question=question)
         return self._known[key]
 
 
