@@ -268,3 +268,16 @@ async def test_a_decision_knows_what_was_asked_elsewhere_since_it_was_looked_at(
     }
     opened = [e["request_id"] for e in await desk.audit(thread_id="t") if "opened" in e["event"]]
     assert sorted(opened) == sorted(request.id for request in now.values())
+
+
+async def test_what_is_written_elsewhere_before_the_first_run_begins_is_not_overlooked(
+    open_desk: OpenDesk,
+) -> None:
+    """A worker takes a thread for new only if nobody has written to it."""
+    desk = await open_desk({"g": chain(review)}, work=False)
+    await desk.start("g", {"amount": 1}, by="starter", thread_id="t")
+    graph = await elsewhere(open_desk, chain(review))
+    await graph.aupdate_state(CONFIG, {"seen": ["elsewhere"]})
+    await open_desk({"g": chain(review)})
+    await settled(desk)
+    assert (await answered(desk, "this")).values == {"amount": 1, "seen": ["elsewhere", "this"]}
