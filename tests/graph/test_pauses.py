@@ -150,7 +150,7 @@ def test_calls_of_one_tool_may_share_a_review_config() -> None:
     decisions = [{"type": "approve"}, {"type": "reject"}, {"type": "approve"}]
     assert gets(asked, "submit", {"decisions": decisions}) == {"decisions": decisions}
     titles = [section.title for section in sections(asked)]
-    assert titles == ["1. tool0", "2. tool1", None, "3. tool0"]
+    assert titles == ["1. tool0", "2. tool1", "3. tool0", None]
 
 
 # --- the Agent Inbox ------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from signoff import render
+from signoff.cli.forms import ITEM, typed_items
 from signoff.cli.options import AsJson, By, json_argument
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
@@ -22,6 +23,14 @@ def decide(
         typer.Option(
             metavar="JSON",
             help="The object that the action asks for; - reads it from standard input.",
+        ),
+    ] = None,
+    item: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DECISION",
+            help="For a batch, one for each call, in order: approve, reject, reject=MESSAGE, "
+            "respond=MESSAGE, edit=JSON.",
         ),
     ] = None,
     note: Annotated[str | None, typer.Option(metavar="TEXT", help="What else is to say.")] = None,
@@ -40,7 +49,11 @@ def decide(
     The first decision wins; a later one changes nothing and ends with 1. Saying the same again is
     no error.
     """
+    if item and values is not None:
+        raise typer.BadParameter("it stands in place of --values", param_hint=ITEM)
     given = {} if values is None else json_argument(values, "--values")
+    if item:
+        given = typed_items(item)
     if not isinstance(given, dict):
         raise typer.BadParameter("it is no JSON object", param_hint="--values")
     reviewer, decided = run(_decide(request, action, given, note, digest, by))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 from signoff import render
+from signoff.cli.forms import action_lines, command
 from signoff.cli.options import AsJson
 from signoff.cli.output import console, lines_of, moment, plain, print_facts, print_json, state
 from signoff.cli.session import open_desk, run
 from signoff.domain.request import Delivery, Request, RequestState
+from signoff.graph.pauses import sections
 
 
 def show(
@@ -46,21 +47,19 @@ def _print(request: Request) -> None:
     print_facts(_facts(request))
     if request.remark:
         out.print(f"\n{plain(request.remark)}", style="yellow")
-    shown = request.payload
-    if request.kind == "ask":
-        shown = request.payload.get("show")
-    if shown is not None:
-        _section(out, "Shown")
-        out.print("\n".join(lines_of(shown, "  ")), soft_wrap=True)
+    for n, section in enumerate(sections(request)):
+        if section.title or not n:
+            _section(out, plain(section.title or "Shown"))
+        out.print("\n".join(lines_of(section.content, "  ")), soft_wrap=True)
     _print_votes(out, request)
     _print_talk(out, request)
     _section(out, "Actions")
     for action in request.actions:
-        _print_action(out, action)
+        out.print("\n".join(action_lines(action)), soft_wrap=True)
     if request.state is RequestState.OPEN:
         _section(out, "To decide")
         for action in request.actions:
-            out.print(f"  {_command(request, action)}", soft_wrap=True)
+            out.print(f"  {command(request, action)}", soft_wrap=True)
     elif request.delivery is Delivery.FAILED:
         _section(out, "To go on")
         out.print(f"  signoff retry {request.id}          # with the same answer")
@@ -122,50 +121,3 @@ def _print_talk(out: Console, request: Request) -> None:
 
 def _section(out: Console, title: str) -> None:
     out.print(f"\n{title}", style="bold")
-
-
-def _print_action(out: Console, action: dict[str, Any]) -> None:
-    notes = {"required": "with a note", "none": "without a note"}
-    asked = notes.get(action["note"], "a note if you like")
-    out.print(f"  {plain(action['name'])}: {plain(action['label'])}, {asked}", soft_wrap=True)
-    schema = action["schema"]
-    if not schema:
-        return
-    if schema == {"type": "object"}:
-        out.print("    any values")
-        return
-    fields = schema.get("properties")
-    if not isinstance(fields, dict):
-        out.print("\n".join(lines_of({"values": schema}, "    ")), soft_wrap=True)
-        return
-    required = schema.get("required", ())
-    for name, field in fields.items():
-        must = "" if name in required else ", optional"
-        out.print(f"    {plain(name)}: {plain(_type(field))}{must}", soft_wrap=True)
-
-
-def _type(field: Any) -> str:
-    """The type of a form's field in a few words."""
-    if not isinstance(field, dict):
-        return "anything"
-    if isinstance(options := field.get("enum"), list):
-        words = "one of " + ", ".join(map(str, options))
-    elif isinstance(kinds := field.get("type"), str | list):
-        words = kinds if isinstance(kinds, str) else " or ".join(map(str, kinds))
-    else:
-        words = "a value"
-    told = field.get("description") or field.get("title")
-    return f"{words} ({told})" if told else words
-
-
-def _command(request: Request, action: dict[str, Any]) -> str:
-    """A command line that decides, to be copied and filled in."""
-    parts = ["signoff", "decide", request.id, plain(action["name"])]
-    command = " ".join(map(shlex.quote, parts))
-    schema = action["schema"] or {}
-    if schema.get("properties"):
-        fields = ", ".join(f'"{plain(name)}": ...' for name in schema["properties"])
-        command += f" --values '{{{fields}}}'"
-    if action["note"] == "required":
-        command += " --note '...'"
-    return f"{command} --digest {request.digest}"

@@ -116,10 +116,16 @@ def called(payload: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
 
 
 def call_sections(call: Mapping[str, Any], name: str, *, title: str | None = None) -> list[Section]:
-    """What is shown of a call: what its author says of it, and its arguments."""
+    """What is shown of a call: what its author says of it, and its arguments.
+
+    With a `title` it stands above both, as there are other calls.
+    """
     described = description_of(call.get("description"), call[name])
-    told = [Section(None, described)] if described else []
-    return [*told, Section(title or call[name], call["args"])]
+    if described is None:
+        return [Section(title or call[name], call["args"])]
+    if title is None:
+        return [Section(None, described), Section(call[name], call["args"])]
+    return [Section(title, described), Section(None, call["args"])]
 
 
 def description_of(text: Any, name: str) -> str | None:
