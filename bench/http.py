@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 
@@ -36,7 +37,25 @@ class Connection:
         """
         return await self._send("GET", path, b"")
 
-    async def _send(self, method: str, path: str, data: bytes) -> Any:
+    async def events(self, path: str, body: Any) -> AsyncIterator[tuple[str, bytes]]:
+        """The server-sent events of the answer, each by its name and its data.
+
+        Raises:
+            RuntimeError: The status is not 200.
+        """
+        status, _ = await self._ask("POST", path, json.dumps(body).encode())
+        if status.split(" ")[1] != "200":
+            raise RuntimeError(status)
+        left = b""
+        while chunk := await self._chunk():
+            *frames, left = (left + chunk).split(b"\n\n")
+            for frame in frames:
+                lines = frame.split(b"\n")
+                fields = dict(line.split(b": ", 1) for line in lines if not line.startswith(b":"))
+                if fields:
+                    yield fields[b"event"].decode(), fields[b"data"]
+
+    async def _ask(self, method: str, path: str, data: bytes) -> tuple[str, list[str]]:
         self._writer.write(
             f"{method} {path} HTTP/1.1\r\nHost: bench\r\nX-Signoff-Principal: bench\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
@@ -44,22 +63,26 @@ class Connection:
         )
         head = await self._reader.readuntil(b"\r\n\r\n")
         status, *headers = head.decode().split("\r\n")
+        return status, headers
+
+    async def _send(self, method: str, path: str, data: bytes) -> Any:
+        status, headers = await self._ask(method, path, data)
         lengths = [line for line in headers if line.lower().startswith("content-length:")]
         if lengths:
             answer = await self._reader.readexactly(int(lengths[0].partition(":")[2]))
         else:
-            answer = await self._chunks()
+            answer = b"".join([chunk async for chunk in self._chunks()])
         if status.split(" ")[1][0] != "2":
             raise RuntimeError(f"{status}: {answer.decode()[:500]}")
         return json.loads(answer)
 
-    async def _chunks(self) -> bytes:
-        parts = []
-        while size := int(await self._reader.readline(), 16):
-            parts.append(await self._reader.readexactly(size))
-            await self._reader.readexactly(2)
-        await self._reader.readexactly(2)
-        return b"".join(parts)
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while chunk := await self._chunk():
+            yield chunk
+
+    async def _chunk(self) -> bytes:
+        size = int(await self._reader.readline(), 16)
+        return (await self._reader.readexactly(size + 2))[:-2]
 
     def close(self) -> None:
         """Disconnect."""

@@ -23,6 +23,7 @@ from langgraph_sdk.errors import NotFoundError, UnprocessableEntityError
 from signoff import Signoff
 from signoff.api.principals import HEADER
 from signoff.db.group import Stream, Write
+from signoff.db.stream_events import PAGE, PAGE_SIZE
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.domain.thread import Lease
 from signoff.graph.saver import utcnow
@@ -82,6 +83,24 @@ def talking() -> StateGraph[State]:
     return builder
 
 
+class Chat(TypedDict, total=False):
+    lengths: list[int]
+
+
+def chatty() -> StateGraph[Chat]:
+    """A graph that says one word after the other, as long as it is told."""
+
+    def chat(state: Chat) -> Chat:
+        for number, length in enumerate(state["lengths"]):
+            get_stream_writer()([number, "x" * length])
+        return {}
+
+    builder = StateGraph(Chat)
+    builder.add_node("chat", chat)
+    builder.add_edge(START, "chat")
+    return builder
+
+
 def pair(gate: Gate) -> StateGraph[State]:
     """A question, and beside it a branch that takes as long as the gate is closed."""
 
@@ -113,6 +132,7 @@ async def desk(open_desk: OpenDesk, gate: Gate) -> AsyncIterator[Signoff]:
             "talking": talking(),
             "failing": failing(),
             "pair": pair(gate),
+            "chatty": chatty(),
         }
     )
     yield served
@@ -122,9 +142,7 @@ async def desk(open_desk: OpenDesk, gate: Gate) -> AsyncIterator[Signoff]:
 @pytest.fixture
 async def address(open_desk: OpenDesk, desk: Signoff) -> AsyncIterator[str]:
     """The address of a server that executes nothing itself: a worker elsewhere does."""
-    server = await open_desk(
-        dict.fromkeys(["drafts", "nested", "talking", "failing", "pair"], drafts()), work=False
-    )
+    server = await open_desk(dict.fromkeys(desk.office.catalog, drafts()), work=False)
     async with serving(server.asgi_app()) as url:
         yield url
 
@@ -391,6 +409,21 @@ async def test_a_reader_comes_back_behind_any_event(sdk: LangGraphClient) -> Non
     assert joined == all_parts
     custom = await streamed(sdk.runs.join_stream("t", run["run_id"], stream_mode="custom"))
     assert [event for event, _ in custom] == ["metadata", "custom", "custom"]
+
+
+async def test_much_is_read_by_many_in_pages(sdk: LangGraphClient) -> None:
+    lengths = [3] * (2 * PAGE) + [PAGE_SIZE // 2] * 5 + [3]
+
+    async def numbers(parts: Any) -> list[int]:
+        return [data[0] for event, data in await streamed(parts) if event == "custom"]
+
+    order: Any = {"input": {"lengths": lengths}, "stream_mode": "custom", "if_not_exists": "create"}
+    threads = ["s", "t", "u"]
+    read = await asyncio.gather(*(numbers(sdk.runs.stream(t, "chatty", **order)) for t in threads))
+    assert read == [list(range(len(lengths)))] * 3
+    [run] = await sdk.runs.list("t")
+    again = [sdk.runs.join_stream("t", run["run_id"]) for _ in range(5)]
+    assert await asyncio.gather(*map(numbers, again)) == [read[0]] * 5
 
 
 async def test_what_subgraphs_stream_is_named_after_them(sdk: LangGraphClient) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
 from signoff.db.pool import Connection
+
+PAGE = 500
+"""The most events read at once."""
+
+PAGE_SIZE = 1024 * 1024
+"""Bytes of events after which a page has no more."""
 
 DELETED_AT_ONCE = 10_000
 """Rows deleted in one statement, so that none takes long."""
@@ -49,23 +56,54 @@ async def append(conn: Connection, thread_id: str, run_id: str, event: str, data
     )
 
 
-async def after(
-    conn: Connection, thread_id: str, id: int, *, run_id: str | None, limit: int
-) -> list[StreamEvent]:
-    """The events of a thread, or of one of its runs, behind this one, in order."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a reader is: behind the event with this id, of a thread or of one of its runs."""
+
+    thread_id: str
+    after: int
+    run_id: str | None = None
+
+
+@dataclass(slots=True)
+class Page:
+    """The events behind a place, in order; whether there are `more` behind them."""
+
+    events: list[StreamEvent] = field(default_factory=list)
+    more: bool = False
+
+
+async def pages(conn: Connection, places: Sequence[Place]) -> list[Page]:
+    """The page behind each of these places: some events, and not much more than a megabyte."""
     cursor = await conn.execute(
         """
-        SELECT id, run_id, event, data FROM stream_events
-         WHERE thread_id = %(thread_id)s AND id > %(id)s
-           AND (%(run_id)s::uuid IS NULL OR run_id = %(run_id)s::uuid)
-         ORDER BY id LIMIT %(limit)s
+        SELECT number - 1 AS place, page.* FROM unnest(
+                %(threads)s::text[], %(ids)s::bigint[], %(runs)s::uuid[]
+               ) WITH ORDINALITY AS asked (thread_id, after, run_id, number)
+         CROSS JOIN LATERAL (
+                SELECT *, count(*) OVER () AS found,
+                       sum(octet_length(data)) OVER (ORDER BY id) - octet_length(data) AS before
+                  FROM (SELECT id, run_id, event, data FROM stream_events
+                         WHERE thread_id = asked.thread_id AND id > asked.after
+                           AND (asked.run_id IS NULL OR run_id = asked.run_id)
+                         ORDER BY id LIMIT %(limit)s) AS events) AS page
+         WHERE before <= %(size)s
+         ORDER BY number, id
         """,
-        {"thread_id": thread_id, "id": id, "run_id": run_id, "limit": limit},
+        {
+            "threads": [each.thread_id for each in places],
+            "ids": [each.after for each in places],
+            "runs": [each.run_id for each in places],
+            "limit": PAGE,
+            "size": PAGE_SIZE,
+        },
     )
-    return [
-        StreamEvent(row["id"], str(row["run_id"]), row["event"], row["data"])
-        async for row in cursor
-    ]
+    answers = [Page() for _ in places]
+    async for row in cursor:
+        page = answers[row["place"]]
+        page.events.append(StreamEvent(row["id"], str(row["run_id"]), row["event"], row["data"]))
+        page.more = row["found"] == PAGE or row["found"] > len(page.events)
+    return answers
 
 
 async def last(conn: Connection, thread_id: str) -> int:

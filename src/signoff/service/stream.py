@@ -10,7 +10,7 @@ from typing import Any
 
 from signoff.db import stream_events, threads
 from signoff.db.notices import Followed
-from signoff.db.stream_events import StreamEvent
+from signoff.db.stream_events import Place, StreamEvent
 from signoff.domain.errors import InvalidInput, NotSupported, RunNotFound, ThreadNotFound
 from signoff.domain.thread import ThreadStatus
 from signoff.graph.streamed import done_data
@@ -19,9 +19,6 @@ from signoff.service.office import Office
 
 LOOK_AGAIN = 5.0
 """Seconds after which events are looked for without being told: a safety net only."""
-
-PAGE = 500
-"""Events read at once."""
 
 
 async def follow_run(
@@ -40,10 +37,10 @@ async def follow_run(
         while True:
             told.clear()
             ended = told.moved and await _has_ended(office, thread_id, run_id, told)
-            page = await _page(office, thread_id, after, run_id=run_id)
-            after = page[-1].id if page else after
-            yield [each for each in page if each.text != done]
-            if len(page) == PAGE:
+            page = await office.together.page(Place(thread_id, after, run_id))
+            after = page.events[-1].id if page.events else after
+            yield [each for each in page.events if each.text != done]
+            if page.more:
                 told.moved |= ended
                 continue
             if ended:
@@ -67,10 +64,10 @@ async def follow_thread(
         while not office.notices.closing.is_set():
             told.clear()
             rests = told.moved and await _rests(office, thread_id, told)
-            page = await _page(office, thread_id, after)
-            after = page[-1].id if page else after
-            yield page
-            if len(page) == PAGE:
+            page = await office.together.page(Place(thread_id, after))
+            after = page.events[-1].id if page.events else after
+            yield page.events
+            if page.more:
                 told.moved |= rests
                 continue
             if rests and until_rest:
@@ -124,13 +121,6 @@ async def _wait(told: Followed) -> None:
             await told.wait()
     except TimeoutError:
         told.moved = True
-
-
-async def _page(
-    office: Office, thread_id: str, after: int, *, run_id: str | None = None
-) -> list[StreamEvent]:
-    async with office.database.connection() as conn:
-        return await stream_events.after(conn, thread_id, after, run_id=run_id, limit=PAGE)
 
 
 async def _has_ended(office: Office, thread_id: str, run_id: str, told: Followed) -> bool:

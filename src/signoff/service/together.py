@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from operator import attrgetter
 
-from signoff.db import decisions, requests, runs
+from signoff.db import decisions, requests, runs, stream_events
 from signoff.db.batch import Batch
 from signoff.db.decisions import Recorded, Recording
 from signoff.db.jobs import Jobs
 from signoff.db.pool import Database
 from signoff.db.requests import Known
 from signoff.db.runs import Beginning, Ending
+from signoff.db.stream_events import Page, Place
 from signoff.domain.thread import Lease
 
 
@@ -29,6 +30,7 @@ class Together:
         self._recordings = Batch(self._record, attrgetter("thread_id"))
         self._endings = Batch(self._look_at_endings, _itself)
         self._known = Batch(self._look_at_known, _itself)
+        self._pages = Batch(self._look_at_streams, _itself)
 
     async def begin(self, beginning: Beginning) -> Lease | None:
         """Make a thread with its first run: its lease; None, and nothing changed, if it exists."""
@@ -51,6 +53,14 @@ class Together:
     async def known(self, thread_id: str) -> Known:
         """See `signoff.db.requests.known_at`."""
         return await self._known.put(thread_id)
+
+    async def page(self, place: Place) -> Page:
+        """See `signoff.db.stream_events.pages`."""
+        return await self._pages.put(place)
+
+    async def _look_at_streams(self, batch: Sequence[Place]) -> Sequence[Page]:
+        async with self._database.connection() as conn:
+            return await stream_events.pages(conn, batch)
 
     async def _look_at_endings(
         self, batch: Sequence[tuple[str, str]]
