@@ -359,7 +359,13 @@ class _Loader:
                 policy = Policy.read(fields, source=self._file)
             except InvalidPolicy as error:
                 self._problems_at(path, error.errors)
-                policy = Policy()
+                wrong = [f"{each.pointer}/" for each in error.errors]
+                right = {
+                    name: value
+                    for name, value in fields.items()
+                    if not any(each.startswith(f"{pointer(name)}/") for each in wrong)
+                }
+                policy = Policy.read(right, source=self._file)
             sources = {each: f"{self._place((*path, each))} {label}" for each in policy.sources}
             if self._check_conditions(path, table):
                 policy = replace(policy, sources=sources)

@@ -115,6 +115,19 @@ def test_a_decision_just_after_the_deadline_still_counts_if_it_did_then():
     assert again(request, within="3h", otherwise="reject").timing_differs
 
 
+def test_whoever_was_admitted_then_is_where_the_same_people_are_asked():
+    stood_in = Reviewer(name="sub", substitute_of=frozenset({"jane"}))
+    request = opened(to="jane", quorum=2)
+    request = request.with_vote(
+        Ballot(action="approve"), by="sub", at=hours(1), right=request.admit(stood_in)
+    )
+    assert not again(request, to="jane", quorum=2).differs
+    closed = again(request, to="jane").after
+    assert (closed.state, closed.votes[0].on_behalf_of) == (RequestState.DECIDED, "jane")
+    for fields in ({"to": "tom"}, {"to": "jane", "four_eyes": True}):
+        assert again(request, **fields).refused == ("sub",)
+
+
 def test_a_withdrawn_request_ends_then_unless_it_would_have_ended_before():
     request = opened(to="jane").withdraw(who("jane", hours(5)), at=hours(5))
     assert again(request).after.state is RequestState.WITHDRAWN

@@ -2,8 +2,9 @@
 
 Everything that people did is done again, in its order and at its times: votes, votes taken back,
 delegations, withdrawal. In between, the moments of the other policy come when they are planned.
-A moment that the request had anyway comes when it really did, so that a policy which changes
-nothing makes no difference: a decision just after the deadline still counts if it did then.
+A moment that the request had anyway comes when it really did, and where the same people are asked,
+whoever was admitted then is, so that a policy which changes nothing makes no difference: a decision
+just after the deadline still counts if it did then.
 """
 
 from __future__ import annotations
@@ -135,8 +136,10 @@ def _events(
     for moment in fresh.timetable:
         at, order = _when(moment, request)
         yield at, order, "", partial(_do, moment, at)
+    same = _asks(request.policy) == _asks(fresh.policy)
     for handed_on in request.delegations:
-        yield handed_on.at, 1, handed_on.by, partial(_delegate, handed_on, directory)
+        happen = partial(_keep, handed_on) if same else partial(_delegate, handed_on, directory)
+        yield handed_on.at, 1, handed_on.by, happen
     cast = {(vote.by, vote.at): vote for vote in request.votes}
     for ballot in ballots:
         if isinstance(ballot, TakenBack):
@@ -144,9 +147,15 @@ def _events(
         else:
             cast.setdefault((ballot.by, ballot.at), ballot)
     for vote in cast.values():
-        yield vote.at, 1, vote.by, partial(_vote, vote, directory)
+        happen = partial(_recast, vote) if same else partial(_vote, vote, directory)
+        yield vote.at, 1, vote.by, happen
     if request.state in _FINAL and request.closed_at is not None:
         yield request.closed_at, 2, "", partial(_close, request.state, request.closed_at)
+
+
+def _asks(policy: Policy) -> Sequence[Any]:
+    """All that says who is admitted, and from when on."""
+    return policy.to, policy.escalate, policy.calendar, policy.four_eyes
 
 
 def _when(moment: Moment, request: Request) -> tuple[datetime, int]:
@@ -173,13 +182,22 @@ def _do(moment: Moment, at: datetime, request: Request) -> Request:
 
 
 def _vote(vote: Vote, directory: Directory, request: Request) -> Request:
-    right = request.admit(directory(vote.by, vote.at))
+    return _recast(vote, request, right=request.admit(directory(vote.by, vote.at)))
+
+
+def _recast(vote: Vote, request: Request, *, right: str | None = None) -> Request:
+    """With the vote as it was cast, and by the same right unless it is another one by now."""
+    right = right or vote.right
     ballot = Ballot(action=vote.action, values=vote.values, note=vote.note)
     return request.with_vote(ballot, by=vote.by, at=vote.at, right=right)
 
 
 def _take_back(taken: TakenBack, request: Request) -> Request:
     return request.without_vote(taken.by)
+
+
+def _keep(handed_on: Delegation, request: Request) -> Request:
+    return replace(request, delegations=(*request.delegations, handed_on))
 
 
 def _delegate(handed_on: Delegation, directory: Directory, request: Request) -> Request:
