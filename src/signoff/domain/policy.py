@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, Self, TypeGuard, TypeVar, get_args
 
 from signoff.domain import duration
 from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
+from signoff.domain.jsontext import pointer
 from signoff.domain.principal import GROUP, check_principal
 
 Priority = Literal["low", "normal", "high", "urgent"]
@@ -109,7 +110,7 @@ class Policy:
         errors: list[FieldError] = []
         for name, value in given.items():
             try:
-                values[name] = _READ.get(name, _unknown)(value, f"/{name}")
+                values[name] = _READ.get(name, _unknown)(value, pointer(name))
             except InvalidPolicy as error:
                 errors += error.errors
         if errors:
