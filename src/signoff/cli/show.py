@@ -45,25 +45,35 @@ def _print(request: Request) -> None:
     out.print(plain(request.title), style="bold")
     out.print()
     print_facts(_facts(request))
-    if request.remark:
-        out.print(f"\n{plain(request.remark)}", style="yellow")
-    for n, section in enumerate(sections(request)):
-        if section.title or not n:
-            _section(out, plain(section.title or "Shown"))
-        out.print("\n".join(lines_of(section.content, "  ")), soft_wrap=True)
+    print_content(out, request)
     _print_votes(out, request)
     _print_talk(out, request)
     _section(out, "Actions")
     for action in request.actions:
         out.print("\n".join(action_lines(action)), soft_wrap=True)
     if request.state is RequestState.OPEN:
-        _section(out, "To decide")
-        for action in request.actions:
-            out.print(f"  {command(request, action)}", soft_wrap=True)
+        print_ways(out, request)
     elif request.delivery is Delivery.FAILED:
         _section(out, "To go on")
         out.print(f"  signoff retry {request.id}          # with the same answer")
         out.print(f"  signoff retry {request.id} --reask  # with another one")
+
+
+def print_content(out: Console, request: Request) -> None:
+    """Print what the graph shows, and what is to be said on it."""
+    if request.remark:
+        out.print(f"\n{plain(request.remark)}", style="yellow")
+    for n, section in enumerate(sections(request)):
+        if section.title or not n:
+            _section(out, plain(section.title or "Shown"))
+        out.print("\n".join(lines_of(section.content, "  ")), soft_wrap=True)
+
+
+def print_ways(out: Console, request: Request) -> None:
+    """Print the command lines that decide a request, each bound to what is shown."""
+    _section(out, "To decide")
+    for action in request.actions:
+        out.print(f"  {command(request, action)}", soft_wrap=True)
 
 
 def _facts(request: Request) -> Iterator[tuple[str, str | Text]]:

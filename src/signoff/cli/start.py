@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from signoff import render
+from signoff.cli import following
 from signoff.cli.errors import FAILED
+from signoff.cli.following import MODES, ForPeople, Printer
 from signoff.cli.options import AsJson, By, json_argument
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
@@ -19,9 +21,12 @@ from signoff.domain.request import Request
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.service import read
+from signoff.service.stream import newest_event
+from signoff.service.wait import new_thread_id
+from signoff.stopping import stopped
 
 PATIENCE = 5.0
-"""Seconds after which `--wait` says that no worker has begun."""
+"""Seconds after which whoever waits is told that no worker has begun."""
 
 
 def start(
@@ -43,14 +48,28 @@ def start(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the thread is paused or done.")
     ] = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Print what happens on the thread, and what to type at a pause, until it is done. "
+            "Ctrl-C leaves the run going.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a run of a graph.
 
     It is committed when this returns; a worker executes it. With `--wait`, the thread is printed
-    once it is paused or done, and the exit code is 1 if its run failed.
+    once it is paused or done, and with `--follow` all that happens until it is done; the exit code
+    is 1 if its run failed.
     """
+    if wait and follow:
+        raise typer.BadParameter("not together with --wait", param_hint="--follow")
     given = None if input is None else json_argument(input, "--input")
+    if follow:
+        _end(run(_followed(graph, given, thread, by, Printer() if as_json else ForPeople())))
+        return
     started, thread_after, waiting = run(_start(graph, given, thread, by, wait=wait))
     if thread_after is None:
         if as_json:
@@ -62,8 +81,36 @@ def start(
         print_json(render.thread_json(thread_after, waiting))
     else:
         describe(thread_after, waiting)
-    if thread_after.status is ThreadStatus.ERROR:
+    _end(thread_after)
+
+
+def _end(thread: Thread | None) -> None:
+    if thread is not None and thread.status is ThreadStatus.ERROR:
         raise typer.Exit(FAILED)
+
+
+async def _followed(
+    graph: str, given: Any, thread_id: str | None, by: str | None, printer: Printer
+) -> Thread | None:
+    """The thread, once it is done; None if whoever followed it has left."""
+    async with open_desk() as desk:
+        thread_id = thread_id or new_thread_id()
+        after = await newest_event(desk.office, thread_id)
+        who = principal(desk.settings, by)
+        started = await desk.start(
+            graph, given, by=who, thread_id=thread_id, stream=MODES, subgraphs=True
+        )
+        printer.begin(started)
+        warning = asyncio.create_task(_warn(desk, started))
+        try:
+            done = await following.follow(desk, thread_id, after=after, printer=printer)
+        except asyncio.CancelledError:  # Ctrl-C
+            printer.leave(thread_id)
+            return None
+        finally:
+            await stopped([warning])
+        printer.end(done)
+        return done
 
 
 async def _start(
@@ -82,14 +129,19 @@ async def _start(
 
 async def _waited(desk: Signoff, started: Run) -> Thread:
     """The thread at rest; where no worker has begun after a while, that is said meanwhile."""
-    waiting = asyncio.create_task(desk.wait(started.thread_id))
-    done, _ = await asyncio.wait([waiting], timeout=PATIENCE)
-    if not done:
-        run_now = await read.get_run(desk.office, started.thread_id, started.id)
-        if run_now.status is RunStatus.QUEUED:
-            print(
-                "No worker has begun this run yet; still waiting. `signoff dev` or `signoff "
-                "worker` executes it.",
-                file=sys.stderr,
-            )
-    return await waiting
+    warning = asyncio.create_task(_warn(desk, started))
+    try:
+        return await desk.wait(started.thread_id)
+    finally:
+        await stopped([warning])
+
+
+async def _warn(desk: Signoff, started: Run) -> None:
+    await asyncio.sleep(PATIENCE)
+    run_now = await read.get_run(desk.office, started.thread_id, started.id)
+    if run_now.status is RunStatus.QUEUED:
+        print(
+            "No worker has begun this run yet; still waiting. `signoff dev` or `signoff "
+            "worker` executes it.",
+            file=sys.stderr,
+        )
