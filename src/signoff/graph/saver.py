@@ -34,6 +34,7 @@ from signoff.db.group import GroupCommit, Rows, Write, base64
 from signoff.db.pool import Connection, Database
 from signoff.graph import outside
 from signoff.graph.context import RunContext
+from signoff.graph.failures import with_failures
 from signoff.graph.guard import node_of
 from signoff.graph.keys import RUN
 from signoff.graph.memory import Trail
@@ -86,9 +87,10 @@ class SignoffSaver(AsyncPostgresSaver):
         if run is not None and not configurable.get("checkpoint_ns"):
             head = run.take_head(get_checkpoint_id(config))
             if head is not None:
-                return head.checkpoint
+                return with_failures(head.checkpoint)
         await _flush(config)
-        return await super().aget_tuple(config)
+        found = await super().aget_tuple(config)
+        return found if run is None else with_failures(found)
 
     def remembered(self, trail: Trail | None) -> CheckpointTuple | None:
         """The checkpoint that a trail leads to, as if it were loaded; None if it leads to none."""
