@@ -10,7 +10,7 @@ import pytest
 
 from signoff import Signoff
 from signoff.domain.errors import InvalidAnswer
-from signoff.domain.request import Request, RequestState
+from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.thread import ThreadStatus
 from signoff.service.decide import resume
 from tests.conftest import OpenDesk
@@ -264,3 +264,25 @@ async def test_the_answers_of_calls_may_come_in_langgraphs_own_form_all_or_none(
     [(status, text)] = said(thread, "notify")
     assert status == "error"
     assert text.endswith("She knows.")
+
+
+async def test_what_only_the_tools_own_type_refuses_shows_and_can_be_asked_again(
+    open_desk: OpenDesk,
+) -> None:
+    """The schema of a `Decimal` takes any text. The node refuses it, and nothing is lost."""
+    world = World()
+    desk = await open_desk({"g": world.agent([("pay", PAY)], mode="per_call")})
+    await started(desk, input=ASKED)
+    request = await the_open(desk)
+    wrong = {"args": {**PAY, "amount": "a lot"}}
+    await desk.decide(request.id, "edit", values=wrong, by="jane")
+    assert (await settled(desk)).status is ThreadStatus.ERROR
+    [request] = await listed(desk)
+    assert request.delivery is Delivery.FAILED
+    assert "amount" in (request.delivery_error or "")
+    await desk.retry(request.id, by="jane", reask=True)
+    await settled(desk)
+    again = await the_open(desk)
+    await desk.decide(again.id, "edit", values={"args": {**PAY, "amount": "3"}}, by="jane")
+    assert (await settled(desk)).status is ThreadStatus.IDLE
+    assert [args["amount"] for _, args in world.calls] == [Decimal("3")]

@@ -97,10 +97,16 @@ def test_the_decisions_of_a_tool_call_are_read_from_its_response_schema(allowed:
     assert asked.kind == "tool_approval"
     assert asked.action_names == allowed
     assert asked.title == "pay(amount=1)"
-    assert [(s.title, s.content) for s in sections(asked)] == [
-        (None, "Tool execution requires approval"),
-        ("pay", {"amount": 1}),
-    ]
+    assert [(s.title, s.content) for s in sections(asked)] == [("pay", {"amount": 1})]
+
+
+def test_what_the_author_says_of_a_call_is_shown_and_what_repeats_it_is_not() -> None:
+    value, schema = per_call()
+    value["description"] = value["description"].replace("requires approval", "needs **care**")
+    value["args"]["text"] = "x" * 100
+    asked = request(value, schema)
+    assert sections(asked)[0].content == "Tool execution needs **care**"
+    assert asked.title == f'pay(amount=1, text="{"x" * 58}…)'
 
 
 def edited_by(args_schema: Any) -> Request:

@@ -79,7 +79,7 @@ def command(request: Request, action: Mapping[str, Any]) -> str:
     schema = action["schema"] or {}
     items = _items(schema)
     if items:
-        line += "".join(f" {ITEM} {plain(_words(item)[0])}" for item in items)
+        line += "".join(f" {ITEM} {_first(item)}" for item in items)
     elif fields := _asked(schema):
         values = ", ".join(f"{json.dumps(n)}: {_begun(field)}" for n, field in fields.items())
         line += f" --values {_quoted(plain(f'{{{values}}}'))}"
@@ -154,6 +154,12 @@ def _items_of(field: Any) -> list[Any]:
     if not isinstance(items, list) or not all(_words(item) for item in items):
         return []
     return items
+
+
+def _first(item: Any) -> str:
+    """What is typed for an item, to begin with."""
+    word = plain(_words(item)[0])
+    return {"respond": "'respond=...'", "edit": "'edit={...}'"}.get(word, word)
 
 
 def _words(item: Any) -> list[str]:

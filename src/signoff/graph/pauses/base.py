@@ -18,6 +18,10 @@ TITLE_KEYS = ("title", "question", "message", "instructions", "prompt", "descrip
 """Where authors of bare pauses put what they ask, the most telling first."""
 
 
+MAX_ARGUMENT = 60
+"""The most characters of an argument in a line that says what is called."""
+
+
 class Malformed(Exception):
     """A pause looks like one of a kind, and is none; the message says why, as half a sentence."""
 
@@ -163,9 +167,14 @@ def line(text: str) -> str:
 
 
 def call_line(name: str, args: Mapping[str, Any]) -> str:
-    """A call of a tool in a line: ``notify(to="warehouse", urgent=true)``."""
-    given = (f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in args.items())
+    """A call of a tool in a line: ``notify(to="warehouse", urgent=true)``, long values cut."""
+    given = (f"{key}={_shortened(value)}" for key, value in args.items())
     return line(f"{name}({', '.join(given)})")
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_ARGUMENT else f"{text[: MAX_ARGUMENT - 1]}…"
 
 
 def _says_something(text: Any) -> TypeGuard[str]:

@@ -27,6 +27,9 @@ from signoff.graph.pauses.schemas import (
 DECISIONS = ("approve", "edit", "reject", "respond")
 """What the middleware knows."""
 
+DESCRIPTION = "Tool execution requires approval"
+"""What the middleware says of any call, unless it is told to say something else."""
+
 STYLES = {"approve": "primary", "reject": "danger"}
 
 _EDIT = properties(
@@ -129,10 +132,11 @@ def call_sections(call: Mapping[str, Any], name: str, *, title: str | None = Non
 
 
 def description_of(text: Any, name: str) -> str | None:
-    """What a description says beyond the call itself, which the middleware appends by default."""
+    """What a description says beyond the call itself, which the middleware's own only repeats."""
     if not isinstance(text, str):
         return None
-    return text.partition(f"\n\nTool: {name}\nArgs: ")[0].strip() or None
+    said, repeated, _ = text.partition(f"\n\nTool: {name}\nArgs: ")
+    return None if repeated and said == DESCRIPTION else said.strip() or None
 
 
 def args_schema(name: str, schema: Schema, root: Schema, args: Any) -> Schema:
