@@ -327,16 +327,19 @@ def _policy(given: dict[str, Any], actions: list[dict[str, Any]]) -> dict[str, A
     return {name: value for name, value in policy.to_json().items() if name != "sources"}
 
 
-def check_people(envelope: Mapping[str, Any], people: People) -> None:
-    """Check that the policy of an envelope names nobody but these.
+def check_groups(envelope: Mapping[str, Any], people: People) -> None:
+    """Check that the policy of an envelope names no groups but these.
+
+    Users it may name as it likes: the name often comes from the state, such as the author's, and
+    whoever it is may sign in later.
 
     Raises:
         InvalidPolicy: It is none.
-        InvalidQuestion: It does; it says whom and where.
+        InvalidQuestion: It does; it says which and where.
     """
     policy: Mapping[str, Any] = envelope["policy"]
     if policy.get("to") or policy.get("escalate"):
-        errors = people.strangers(Policy.read(policy, source=CALL))
+        errors = people.strange_groups(Policy.read(policy, source=CALL))
         if errors:
             raise _refuse_policy(errors)
 

@@ -120,10 +120,10 @@ async def legal_desk(database_url: str, tmp_path: Path) -> AsyncIterator[Signoff
     [
         ("group:board", "policy.to names 'board', and there is no such group"),
         ("group:lega", r"policy.to names 'lega', .* no such group \(did you mean legal\?\)"),
-        (["jane", "tom"], "policy.to names 'tom', and there is no such user"),
+        (["jane", "group:Legal"], "policy.to names 'Legal', and there is no such group"),
     ],
 )
-async def test_a_call_for_people_that_there_are_not_is_refused_at_the_call(
+async def test_a_call_for_a_group_that_there_is_not_is_refused_at_the_call(
     legal_desk: Signoff, to: str | list[str], refusal: str
 ) -> None:
     run = await legal_desk.start("reviews", {"to": to}, by="sales")
@@ -133,7 +133,17 @@ async def test_a_call_for_people_that_there_are_not_is_refused_at_the_call(
     assert (await legal_desk.requests(thread_id=run.thread_id)).total == 0
 
 
-async def test_a_call_for_people_that_have_just_been_added_is_not_refused(
+async def test_a_call_may_name_somebody_who_signs_in_later(legal_desk: Signoff) -> None:
+    run = await legal_desk.start("reviews", {"to": ["tom", "ann@firm.com"]}, by="sales")
+    assert (await legal_desk.wait(run.thread_id, timeout=10)).status == "interrupted"
+    [request] = (await legal_desk.requests(thread_id=run.thread_id)).items
+    with pytest.raises(Forbidden):
+        await legal_desk.decide(request.id, "approve", by="jane")
+    await legal_desk.decide(request.id, "approve", by="ann@firm.com")
+    assert (await legal_desk.wait(run.thread_id, timeout=10)).status == "idle"
+
+
+async def test_a_call_for_a_group_that_has_just_been_added_is_not_refused(
     legal_desk: Signoff,
 ) -> None:
     await put_users(legal_desk.office, [TOM])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -94,17 +94,24 @@ class People:
         Where there is no user at all, it is left to whatever signs people in who there is, but
         nobody is in a group.
         """
-        errors = []
-        for at, named in policy.named():
-            if (self.users or is_group(named)) and (message := self.stranger(named)):
-                errors.append(FieldError(at, message))
-        return errors
+        return self._missing(policy.named() if self.users else _groups(policy))
+
+    def strange_groups(self, policy: Policy) -> list[FieldError]:
+        """The groups that a policy names that there are not, each with where."""
+        return self._missing(_groups(policy))
+
+    def _missing(self, named: Iterable[tuple[str, str]]) -> list[FieldError]:
+        return [FieldError(at, message) for at, name in named if (message := self.stranger(name))]
 
     def stranger(self, named: str) -> str | None:
         """Why a user or a ``group:`` is none of these; None if it is one."""
         name = named.removeprefix(GROUP)
         what, there = ("group", self.groups) if is_group(named) else ("user", self.users)
         return None if name in there else unknown(what, name, there)
+
+
+def _groups(policy: Policy) -> Iterator[tuple[str, str]]:
+    return ((at, name) for at, name in policy.named() if is_group(name))
 
 
 def unknown(what: str, name: str, known: Collection[str], *, listed: bool = False) -> str:

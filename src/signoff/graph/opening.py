@@ -12,7 +12,7 @@ import structlog
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.request import Pause, Question, Request
 from signoff.domain.timetable import deadline
-from signoff.envelope import check_people, is_envelope
+from signoff.envelope import check_groups, is_envelope
 from signoff.ids import new_id
 from signoff.policies import PolicyBook
 
@@ -29,14 +29,14 @@ class Opener:
     book: Book = PolicyBook
 
     def check(self, value: Any) -> None:
-        """Whether all that a call to `ask()` names are there, as far as that is known.
+        """Whether all groups that a call to `ask()` names are there, as far as that is known.
 
         Raises:
-            InvalidQuestion: One is not: nobody might ever be admitted.
+            InvalidQuestion: One is not: nobody in it might ever be admitted.
         """
         people = self.book().people
         if people is not None and is_envelope(value):
-            check_people(value, people)
+            check_groups(value, people)
 
     def open(
         self,
