@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Literal
@@ -321,6 +321,28 @@ def test_what_is_malformed_is_a_plain_question_that_says_why(
     asked = request(value, schema)
     assert gets(asked, "respond", {"value": {"any": 1}}) == {"any": 1}
     assert resumed(asked, [1]) == [1]
+
+
+@dataclass
+class Chosen:
+    """As an author may put it: no dict, and no list."""
+
+    question: str
+    options: tuple[str, ...]
+
+
+class Reviewed(BaseModel):
+    """As LangChain has it, in a model."""
+
+    action_requests: list[dict[str, Any]]
+    review_configs: list[dict[str, Any]]
+
+
+def test_models_and_dataclasses_are_read_as_the_json_that_they_are() -> None:
+    asked = request(Chosen("Go on?", ("yes", "no")))
+    assert (asked.kind, asked.title, asked.action_names) == ("choice", "Go on?", ("yes", "no"))
+    assert request(Reviewed(**batch(EVERYTHING))).kind == "tool_batch"
+    assert request((INBOX,)).kind == "agent_inbox"
 
 
 @pytest.mark.parametrize("value", ["Age?", 3, None, {"question": "Age?"}, [1], {"type": "x"}])

@@ -14,8 +14,9 @@ import structlog
 
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer, SignoffError, TooLarge
-from signoff.domain.jsontext import MAX_TITLE, check
+from signoff.domain.jsontext import MAX_TITLE, check, to_json
 from signoff.domain.request import Question, Request
+from signoff.envelope import is_envelope
 from signoff.graph.pauses.base import Malformed, PauseKind, Section
 from signoff.graph.pauses.registry import LAST, is_own, kind_named, kinds
 from signoff.schema import check_schema, validate
@@ -44,6 +45,7 @@ def understand(value: Any, response_schema: dict[str, Any] | None, *, node: str)
         InvalidPolicy: Its policy is none that this version knows, so `ask()` of another wrote it.
         ConfigError: A package has added a kind that cannot be used.
     """
+    value = _shown(value)
     kind = _kind_of(value, response_schema)
     try:
         question = kind.read(value, response_schema, node=node)
@@ -63,6 +65,7 @@ def understand(value: Any, response_schema: dict[str, Any] | None, *, node: str)
 
 def digest_of(value: Any, response_schema: dict[str, Any] | None) -> str:
     """The digest of what a reviewer sees of an interrupt: the same in every process."""
+    value = _shown(value)
     return _digest(_kind_of(value, response_schema), value, response_schema)
 
 
@@ -120,6 +123,11 @@ def resume_value(request: Request, outcome: Outcome) -> Any:
         ConfigError: The request is of a kind that is not installed here.
     """
     return kind_named(request.question.kind).resume_value(request, outcome)
+
+
+def _shown(value: Any) -> Any:
+    """An interrupt's value as JSON: graphs also pause with models, dataclasses and tuples."""
+    return value if is_envelope(value) else to_json(value)
 
 
 def _kind_of(value: Any, response_schema: dict[str, Any] | None) -> PauseKind:

@@ -38,7 +38,7 @@ class AgentInboxKind(PauseKind):
     messages = frozenset({"respond"})
 
     def recognises(self, value: Any, response_schema: Schema | None) -> bool:
-        several = value if isinstance(value, list | tuple) else [value]
+        several = value if isinstance(value, list) else [value]
         return any(isinstance(each, dict) and "action_request" in each for each in several)
 
     def read(self, value: Any, response_schema: Schema | None, *, node: str) -> Question:

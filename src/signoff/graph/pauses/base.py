@@ -37,8 +37,9 @@ class Section:
 class PauseKind(ABC):
     """One way in which graphs pause.
 
-    A kind has to be a function of what it is given: the same pause is read in several processes,
-    and again after a crash.
+    The value of an interrupt is given to it as JSON, whatever the graph hands over. A kind has to
+    be a function of what it is given: the same pause is read in several processes, and again after
+    a crash.
     """
 
     name: ClassVar[str]
@@ -93,10 +94,10 @@ class PauseKind(ABC):
 
         It must not depend on the process or on what a person cannot see.
         """
-        shown = jsontext.to_json(value)
-        if response_schema is not None:
-            shown = {"value": shown, "response_schema": jsontext.to_json(response_schema)}
-        return jsontext.digest(shown)
+        if response_schema is None:
+            return jsontext.digest(value)
+        schema = jsontext.to_json(response_schema)
+        return jsontext.digest({"value": value, "response_schema": schema})
 
 
 def action(
@@ -122,14 +123,13 @@ def action(
 
 
 def payload_of(value: Any) -> Any:
-    """An interrupt's value as the JSON that a request keeps.
+    """An interrupt's value, small enough for a request to keep.
 
     Raises:
-        TooLarge: It is over 1 MiB.
+        TooLarge: It is over 1 MiB as JSON.
     """
-    payload = jsontext.to_json(value)
-    jsontext.check(payload, where="the interrupt's value")
-    return payload
+    jsontext.check(value, where="the interrupt's value")
+    return value
 
 
 def title_of(payload: Any, *, node: str) -> str:

@@ -118,10 +118,10 @@ def _meant(names: Sequence[str], *, approved: bool) -> str | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _listed(value: dict[str, Any]) -> list[Any] | tuple[Any, ...] | None:
+def _listed(value: dict[str, Any]) -> list[Any] | None:
     """What it lists as its options."""
     found = [value.get(key) for key in ("options", "actions")]
-    lists = [each for each in found if isinstance(each, list | tuple)]
+    lists = [each for each in found if isinstance(each, list)]
     return next((each for each in lists if each), lists[0] if lists else None)
 
 
