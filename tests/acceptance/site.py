@@ -29,6 +29,9 @@ REVIEWER = "jane@firm.com"
 EVENTS = ["run.created", "request.opened", "request.decided", "request.delivered"]
 """All that the audit has to tell of a payment, whatever was killed on the way."""
 
+EFFECTS = ("performed", "repeated")
+"""What becomes of a payment: it is made, or found to be made already."""
+
 _numbers = count(1)
 
 
@@ -42,7 +45,8 @@ class Site:
         self.project = folder / "payments"
         shutil.copytree(PAYMENTS, self.project)
         self.effects = folder / "effects"
-        self.effects.mkdir()
+        for what in EFFECTS:
+            (self.effects / what).mkdir(parents=True)
         self.database_url = database_url
         self.settings = {f"SIGNOFF_{name.upper()}": value for name, value in settings.items()}
         self.programs: list[Program] = []
@@ -279,23 +283,25 @@ def kill_postgres(server: Server) -> None:
 def payments(effects: Path) -> dict[str, Counter[str]]:
     """How often each thread's payment was performed, and how often found to be there already."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for what, _, thread_id, _ in _journal(effects):
+    for what, thread_id, _ in _records(effects):
         counts[thread_id][what] += 1
     return counts
 
 
 def payments_by(effects: Path, thread_id: str) -> list[int]:
     """The processes that have performed a thread's payment, or tried to."""
-    return [int(pid) for _, _, paid, pid in _journal(effects) if paid == thread_id]
+    return [pid for _, paid, pid in _records(effects) if paid == thread_id]
 
 
-def _journal(effects: Path) -> list[list[str]]:
-    journal = effects / "journal"
-    return [line.split() for line in journal.read_text().splitlines()] if journal.exists() else []
+def _records(effects: Path) -> Iterator[tuple[str, str, int]]:
+    for what in EFFECTS:
+        for link in (effects / what).iterdir():
+            thread_id, pid = str(link.readlink()).split()
+            yield what, thread_id, int(pid)
 
 
 def assert_paid_once(effects: Path, threads: Iterable[str]) -> None:
-    """Each thread has made one payment: a file that nobody can create twice."""
+    """Each thread has made one payment: a link that nobody can create twice."""
     made = payments(effects)
     for thread_id in threads:
         assert made[thread_id]["performed"] == 1, (thread_id, made)

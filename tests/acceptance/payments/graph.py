@@ -1,6 +1,6 @@
 """Pays what a person approves, and at every step waits for the test's word to go on.
 
-The same graph twice, with sync and with async nodes. Its one effect is a file that can be created
+The same graph twice, with sync and with async nodes. Its one effect is a link that can be created
 only once, named by the idempotency key that `once()` hands over.
 """
 
@@ -12,6 +12,7 @@ import socket
 import time
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
+from uuid import uuid4
 
 from langgraph.config import get_config
 from langgraph.graph import START, StateGraph
@@ -44,17 +45,15 @@ def gate(place: str) -> None:
 
 
 def pay(key: str) -> str:
-    """The effect: a file that exists once, and a line that says who made it or found it there."""
+    """The effect: a link that exists once and says for whom and by whom it was made, so that no
+    kill can part the deed from its record; whoever finds it there leaves another that says so."""
     gate("paying")
-    folder = Path(os.environ["EFFECTS"])
+    effects = Path(os.environ["EFFECTS"])
+    record = f"{get_config()['configurable']['thread_id']} {os.getpid()}"
     try:
-        os.close(os.open(folder / key, os.O_CREAT | os.O_EXCL))
-        what = "performed"
+        os.symlink(record, effects / "performed" / key)
     except FileExistsError:
-        what = "repeated"
-    with (folder / "journal").open("a") as journal:
-        thread_id = get_config()["configurable"]["thread_id"]
-        journal.write(f"{what} {key} {thread_id} {os.getpid()}\n")
+        os.symlink(record, effects / "repeated" / uuid4().hex)
     gate("paid")
     return key
 
