@@ -437,7 +437,10 @@ def test_only_channels_that_there_are_are_notified():
         ("[[user]]\nname = 'system'", "2: name is 'system', which is no name"),
         ("[[user]]\nname = 'x'\ngroups = 'a'", "3: groups must be a list of groups"),
         ("[[user]]\nname = 'x'\ngroups = ['a',\n'']", "4: groups.1 is '', which is no name"),
-        ("[[user]]\nname = 'x'\nrole = 'a'", "3: role is not known here; a user has name, groups"),
+        ("[[user]]\nname = 'x'\nboss = 'a'", "3: boss is not known here; a user has name, groups"),
+        ("[[user]]\nname = 'x'\nrole = 'a'", "3: role is 'a'; it is one of viewer, reviewer"),
+        ("[[user]]\nname = 'x'\ngraphs = ''", "3: graphs must be a list of graphs"),
+        ("[[user]]\nname = 'key:x'", "2: name is 'key:x', which is the name of an API key"),
         ("[[user]]\nname = 'x'\naway = [3]", "3: away.0 must have a substitute"),
         ("[[user]]\nname = 'x'\naway = {substitute='y', to=1}", "3: away.0 has 'to'; it takes"),
         (

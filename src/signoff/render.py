@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from signoff.domain.errors import InvalidInput, SignoffError
+from signoff.domain.key import Key
 from signoff.domain.request import Request
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread
@@ -33,6 +34,8 @@ def user_json(user: User) -> dict[str, Any]:
         "name": user.name,
         "groups": list(user.groups),
         "email": user.email,
+        "role": user.role.value,
+        "graphs": None if user.graphs is None else list(user.graphs),
         "away": [
             {
                 "substitute": absence.substitute,
@@ -41,6 +44,25 @@ def user_json(user: User) -> dict[str, Any]:
             }
             for absence in user.absences
         ],
+    }
+
+
+def key_json(key: Key, now: datetime) -> dict[str, Any]:
+    """An API key, without its secret; the role of one for a user is the most that it may."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "principal": key.principal,
+        "user": key.user,
+        "role": key.role.value,
+        "groups": list(key.groups),
+        "graphs": None if key.graphs is None else list(key.graphs),
+        "state": key.state(now),
+        "created_at": key.created_at.isoformat(),
+        "created_by": key.created_by,
+        "expires_at": None if key.expires_at is None else key.expires_at.isoformat(),
+        "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
+        "last_used_at": None if key.last_used_at is None else key.last_used_at.isoformat(),
     }
 
 

@@ -4,6 +4,8 @@
     name = "jane@firm.com"
     groups = ["legal"]
     email = "jane@firm.com"
+    role = "operator"
+    graphs = ["contracts"]
     timezone = "Europe/Berlin"
     away = [{ from = 2026-12-21, until = 2027-01-03, substitute = "tom@firm.com" }]
 
@@ -20,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
 from signoff.domain.jsontext import pointer
-from signoff.domain.principal import GROUP, check_principal
+from signoff.domain.principal import GROUP, KEY, Role, check_principal
 from signoff.domain.user import Absence, User
 
 _AWAY = ("from", "until", "substitute")
@@ -55,6 +57,8 @@ def read(table: Mapping[str, object]) -> User:
         groups=values.get("groups", ()),
         email=values.get("email"),
         absences=absences,
+        role=values.get("role", Role.REVIEWER),
+        graphs=values.get("graphs"),
     )
 
 
@@ -73,6 +77,26 @@ def _name(value: object, at: str) -> str:
     except InvalidInput:
         pass
     _refuse(at, f"is {value!r:.80}, which is no name")
+
+
+def _user(value: object, at: str) -> str:
+    name = _name(value, at)
+    if name.startswith(KEY):
+        _refuse(at, f"is {value!r:.80}, which is the name of an API key")
+    return name
+
+
+def _role(value: object, at: str) -> Role:
+    try:
+        return Role(value)  # type: ignore[arg-type]
+    except ValueError:
+        _refuse(at, f"is {value!r:.80}; it is one of {', '.join(Role)}")
+
+
+def _graphs(value: object, at: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) and each for each in value):
+        _refuse(at, 'must be a list of graphs, such as ["contracts"]')
+    return tuple(dict.fromkeys(value))
 
 
 def _groups(value: object, at: str) -> tuple[str, ...]:
@@ -126,9 +150,11 @@ def _moment(value: object, at: str, timezone: tzinfo, days: int) -> datetime:
 
 
 _READ: Mapping[str, Callable[[Any, str], Any]] = {
-    "name": _name,
+    "name": _user,
     "groups": _groups,
     "email": _email,
+    "role": _role,
+    "graphs": _graphs,
     "timezone": _timezone,
     "away": lambda value, _: value,
 }

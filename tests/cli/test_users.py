@@ -16,6 +16,8 @@ def test_users_are_added_listed_and_removed(signoff: Cli):
         "name": "jane@firm.com",
         "groups": ["legal", "board"],
         "email": "j@firm.com",
+        "role": "reviewer",
+        "graphs": None,
         "away": [],
     }
     signoff("users", "add", "tom@firm.com")

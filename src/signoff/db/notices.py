@@ -37,6 +37,11 @@ async def users_changed(conn: Connection) -> None:
     await conn.execute("SELECT pg_notify(%s, 'users')", (CHANNEL,))
 
 
+async def access_changed(conn: Connection) -> None:
+    """Tell every process to forget whom it knows by their keys, once that is committed."""
+    await conn.execute("SELECT pg_notify(%s, 'access')", (CHANNEL,))
+
+
 class Changed(asyncio.Event):
     """Set when a thread may have changed. `rested` is how it came to rest, where that is known."""
 
@@ -65,7 +70,8 @@ class Notices:
     """One listening connection for the whole process.
 
     After a lost connection everything that may have been missed is treated as changed: waiters
-    look again, and `on_job` (without saying where), `on_cancel` and `on_users` are called.
+    look again, and `on_job` (without saying where), `on_cancel`, `on_users` and `on_access` are
+    called. While it is lost, `listening` is not set.
     `closing` is set when this process is about to stop: what would go on for ever then ends.
     """
 
@@ -73,6 +79,8 @@ class Notices:
         self.on_job: Callable[[Sequence[News]], None] = lambda _news: None
         self.on_cancel: Callable[[str | None], None] = lambda _thread_id: None
         self.on_users: Callable[[], None] = lambda: None
+        self.on_access: Callable[[], None] = lambda: None
+        self.listening = False
         self._database = database
         self.closing = asyncio.Event()
         self._watches: dict[str, set[Changed]] = defaultdict(set)
@@ -141,12 +149,14 @@ class Notices:
                         await self._database.refresh()
                         log.info("the listening connection is back")
                     self._missed()
+                    self.listening = True
                     async for notice in conn.notifies():
                         try:
                             self._dispatch(notice.payload)
                         except Exception:
                             log.exception("not understood", payload=notice.payload[:200])
                 finally:
+                    self.listening = False
                     await conn.close()
             except (Error, OSError) as error:
                 log.warning("the listening connection was lost, connecting again", error=str(error))
@@ -162,6 +172,9 @@ class Notices:
         what, *thread_ids = payload.split(" ")
         if what == "users":
             self.on_users()
+            self.on_access()
+        elif what == "access":
+            self.on_access()
         for thread_id in thread_ids:
             if what == "threads":
                 self.tell(thread_id)
@@ -182,6 +195,7 @@ class Notices:
         self.on_job([])
         self.on_cancel(None)
         self.on_users()
+        self.on_access()
 
 
 @contextmanager

@@ -7,7 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from signoff.db.pool import Connection, Json, won
+from signoff.domain.principal import Role
 from signoff.domain.user import Absence, User
+
+COLUMNS = "name, email, groups, absences, role, graphs"
+"""What is read of a user."""
 
 
 def _user(row: dict[str, Any]) -> User:
@@ -16,6 +20,8 @@ def _user(row: dict[str, Any]) -> User:
         email=row["email"],
         groups=tuple(row["groups"]),
         absences=tuple(_absence(each) for each in row["absences"]),
+        role=Role(row["role"]),
+        graphs=None if row["graphs"] is None else tuple(row["graphs"]),
     )
 
 
@@ -41,17 +47,29 @@ def _row(user: User) -> dict[str, Any]:
         "email": user.email,
         "groups": list(user.groups),
         "absences": Json(absences),
+        "role": user.role.value,
+        "graphs": None if user.graphs is None else list(user.graphs),
+        "declared": Json(_declared(user, absences)),
     }
+
+
+def _declared(user: User, absences: list[dict[str, Any]]) -> list[Any]:
+    """What a file says of a user, to be compared with what it said before."""
+    said: list[Any] = [user.email, list(user.groups), absences]
+    if user.role is not Role.REVIEWER or user.graphs is not None:
+        said += [user.role.value, user.graphs and list(user.graphs)]
+    return said
 
 
 async def put(conn: Connection, user: User) -> None:
     """A user as given, new or in place of the one of that name."""
     await conn.execute(
         """
-        INSERT INTO users (name, email, groups, absences)
-        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s)
+        INSERT INTO users (name, email, groups, absences, role, graphs)
+        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s, %(role)s, %(graphs)s)
         ON CONFLICT (name) DO UPDATE
-           SET email = EXCLUDED.email, groups = EXCLUDED.groups, absences = EXCLUDED.absences
+           SET email = EXCLUDED.email, groups = EXCLUDED.groups, absences = EXCLUDED.absences,
+               role = EXCLUDED.role, graphs = EXCLUDED.graphs
         """,
         _row(user),
     )
@@ -64,12 +82,11 @@ async def declare(conn: Connection, user: User) -> bool:
     """
     cursor = await conn.execute(
         """
-        INSERT INTO users (name, email, groups, absences, declared)
-        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s,
-                jsonb_build_array(%(email)s::text, %(groups)s::text[], %(absences)s::jsonb))
+        INSERT INTO users (name, email, groups, absences, role, graphs, declared)
+        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s, %(role)s, %(graphs)s, %(declared)s)
         ON CONFLICT (name) DO UPDATE
            SET email = EXCLUDED.email, groups = EXCLUDED.groups, absences = EXCLUDED.absences,
-               declared = EXCLUDED.declared
+               role = EXCLUDED.role, graphs = EXCLUDED.graphs, declared = EXCLUDED.declared
          WHERE users.declared IS DISTINCT FROM EXCLUDED.declared
         RETURNING name
         """,
@@ -90,11 +107,16 @@ async def forget_undeclared(conn: Connection, declared: Sequence[str]) -> list[s
     return [row["name"] async for row in cursor]
 
 
+async def get(conn: Connection, name: str) -> User | None:
+    """One user."""
+    cursor = await conn.execute(f"SELECT {COLUMNS} FROM users WHERE name = %s", (name,))
+    row = await cursor.fetchone()
+    return _user(row) if row else None
+
+
 async def lock(conn: Connection, name: str) -> User | None:
     """One user, locked until the transaction ends."""
-    cursor = await conn.execute(
-        "SELECT name, email, groups, absences FROM users WHERE name = %s FOR UPDATE", (name,)
-    )
+    cursor = await conn.execute(f"SELECT {COLUMNS} FROM users WHERE name = %s FOR UPDATE", (name,))
     row = await cursor.fetchone()
     return _user(row) if row else None
 
@@ -107,15 +129,15 @@ async def remove(conn: Connection, name: str) -> bool:
 
 async def everyone(conn: Connection) -> list[User]:
     """All users, by name."""
-    cursor = await conn.execute("SELECT name, email, groups, absences FROM users ORDER BY name")
+    cursor = await conn.execute(f"SELECT {COLUMNS} FROM users ORDER BY name")
     return [_user(row) async for row in cursor]
 
 
 async def around(conn: Connection, name: str) -> list[User]:
     """A user, and those that the user may stand in for."""
     cursor = await conn.execute(
-        """
-        SELECT name, email, groups, absences FROM users
+        f"""
+        SELECT {COLUMNS} FROM users
          WHERE name = %(name)s
             OR absences @> jsonb_build_array(jsonb_build_object('substitute', %(name)s::text))
         """,

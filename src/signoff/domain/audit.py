@@ -14,6 +14,10 @@ from typing import Any
 GENESIS = "0" * 64
 """What the first entry of a thread is chained to."""
 
+ACCESS = "#access"
+"""The chain of what is about no thread, in place of a thread's id, which none has: users, keys and
+who signs in."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEntry:

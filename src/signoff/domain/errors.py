@@ -2,7 +2,7 @@
 
     SignoffError
     ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, CheckpointNotFound,
-    │                         GraphNotFound, UserNotFound
+    │                         GraphNotFound, UserNotFound, KeyNotFound
     ├── Unauthenticated       nobody is signed in
     ├── Forbidden             somebody is, and may not
     ├── Conflict              RequestClosed, AlreadyClaimed, StaleDigest, ThreadBusy,
@@ -94,6 +94,12 @@ class UserNotFound(NotFound):
     """There is no user of that name."""
 
     code = "user_not_found"
+
+
+class KeyNotFound(NotFound):
+    """There is no API key of that id or name that could be revoked."""
+
+    code = "key_not_found"
 
 
 # --- who ---------------------------------------------------------------------------------------

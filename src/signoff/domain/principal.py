@@ -1,6 +1,11 @@
-"""Who acts."""
+"""Who acts, and how far they may go."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 
 from signoff.domain.errors import InvalidInput
 
@@ -10,8 +15,63 @@ SYSTEM = "system"
 GROUP = "group:"
 """What the name of a group begins with where people are named; no principal's does."""
 
+KEY = "key:"
+"""What the name of a principal begins with that is an API key; no user's does."""
+
 MAX_PRINCIPAL = 255
 """The longest name of a principal, in characters."""
+
+
+class Role(StrEnum):
+    """How far somebody may go. Each role may do what those before it may."""
+
+    VIEWER = "viewer"
+    """Look at everything."""
+    REVIEWER = "reviewer"
+    """Decide, as far as the policies admit them."""
+    OPERATOR = "operator"
+    """Start and cancel runs, keep threads, try again what failed."""
+    ADMIN = "admin"
+    """Write a thread's state."""
+
+    def includes(self, other: Role) -> bool:
+        """Whether somebody of this role may do what one of the `other` may."""
+        return _ORDER[self] >= _ORDER[other]
+
+
+_ORDER = {role: number for number, role in enumerate(Role)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """Who acts: a user, an API key, or whoever an application of one's own says it is.
+
+    `graphs` limits them to what belongs to these graphs; None is all. `groups` are those that they
+    are in besides the ones that the desk knows of. `method` is how it is known who they are, and
+    `signed_in_at` since when, for those who sign in.
+    """
+
+    name: str
+    role: Role = Role.REVIEWER
+    graphs: frozenset[str] | None = None
+    groups: frozenset[str] = frozenset()
+    method: str = "application"
+    signed_in_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        check_principal(self.name)
+
+    def sees(self, graph: str | None) -> bool:
+        """Whether they may know of what belongs to a graph; None is what belongs to none yet."""
+        return self.graphs is None or graph in self.graphs
+
+
+def within(one: Collection[str] | None, other: Collection[str] | None) -> frozenset[str] | None:
+    """What two limits leave together, where None is no limit."""
+    if one is None or other is None:
+        given = other if one is None else one
+        return None if given is None else frozenset(given)
+    return frozenset(one) & frozenset(other)
 
 
 def check_principal(name: str) -> str:
@@ -30,3 +90,14 @@ def check_principal(name: str) -> str:
     if name.startswith(GROUP):
         raise InvalidInput(f"{name!r} is a group: somebody in it acts, by their own name")
     return name
+
+
+def check_user(name: str) -> str:
+    """`name`, if a user can have it: a principal's that is none of an API key.
+
+    Raises:
+        InvalidInput: It is not.
+    """
+    if name.startswith(KEY):
+        raise InvalidInput(f"{name!r} is the name of an API key: users have others")
+    return check_principal(name)

@@ -11,7 +11,7 @@ from typing import Self
 from signoff.domain.admission import Reviewer
 from signoff.domain.errors import FieldError
 from signoff.domain.policy import Policy, is_group
-from signoff.domain.principal import GROUP
+from signoff.domain.principal import GROUP, KEY, Role
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,12 +32,17 @@ class Absence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """Somebody who may be asked. Groups are named without ``group:`` here."""
+    """Somebody who may be asked. Groups are named without ``group:`` here.
+
+    `graphs` limits what they may know of and do to what belongs to these graphs; None is all.
+    """
 
     name: str
     groups: tuple[str, ...] = ()
     email: str | None = None
     absences: tuple[Absence, ...] = ()
+    role: Role = Role.REVIEWER
+    graphs: tuple[str, ...] | None = None
 
     def substitutes(self, at: datetime) -> frozenset[str]:
         """Who stands in for this user at that moment."""
@@ -104,7 +109,9 @@ class People:
         return [FieldError(at, message) for at, name in named if (message := self.stranger(name))]
 
     def stranger(self, named: str) -> str | None:
-        """Why a user or a ``group:`` is none of these; None if it is one."""
+        """Why a user or a ``group:`` is none of these; None if it is one, or an API key."""
+        if named.startswith(KEY):
+            return None
         name = named.removeprefix(GROUP)
         what, there = ("group", self.groups) if is_group(named) else ("user", self.users)
         return None if name in there else unknown(what, name, there)

@@ -19,6 +19,7 @@ from signoff.graph.memory import Memory
 from signoff.graph.opening import Book
 from signoff.graph.runner import Assignment
 from signoff.policies import PolicyBook
+from signoff.service.keyring import Keyring
 from signoff.service.together import Together
 
 
@@ -52,9 +53,11 @@ class Office:
     book: Book = PolicyBook
     memory: Memory = field(default_factory=Memory)
     together: Together = field(init=False)
+    keyring: Keyring = field(init=False)
 
     def __post_init__(self) -> None:
         self.together = Together(self.database, self.jobs)
+        self.keyring = Keyring(self.database, self.notices, self.now)
 
 
 def graph_metadata(graph: str) -> dict[str, str]:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import structlog
 
-from signoff.db import notices, users
-from signoff.db.pool import Database
+from signoff import render
+from signoff.db import audit, keys, notices, users
+from signoff.db.pool import Connection, Database
+from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import DatabaseNotReady, UserNotFound
-from signoff.domain.principal import check_principal
+from signoff.domain.principal import SYSTEM, check_user
 from signoff.domain.user import User
+from signoff.graph.saver import utcnow
 from signoff.policies import PolicyFile
+from signoff.service.keys import entry_of
 from signoff.service.office import Office
 from signoff.stopping import stopped
 
@@ -23,7 +28,7 @@ Change = Callable[[User], User]
 log = structlog.get_logger(__name__)
 
 
-async def put_users(office: Office, people: Iterable[User]) -> None:
+async def put_users(office: Office, people: Iterable[User], *, by: str = SYSTEM) -> None:
     """Keep these users as given, each new or in place of the one of that name.
 
     Raises:
@@ -32,8 +37,13 @@ async def put_users(office: Office, people: Iterable[User]) -> None:
     people = _in_order(people)
     if people:
         async with office.database.transaction() as conn:
+            entries = []
             for user in people:
-                await users.put(conn, user)
+                before = await users.lock(conn, user.name)
+                if user != before:
+                    await users.put(conn, user)
+                    entries.append(_entry(before, user, by=by, at=office.now()))
+            await audit.append(conn, *entries)
             await notices.users_changed(conn)
         await _tell(office)
 
@@ -50,25 +60,34 @@ async def declare_users(
         InvalidInput: A name is none.
     """
     people = _in_order(people)
+    at = utcnow()
     async with database.transaction() as conn:
-        changed = [user.name for user in people if await users.declare(conn, user)]
+        known = {user.name: user for user in await users.everyone(conn)}
+        changed = [user for user in people if await users.declare(conn, user)]
         gone = []
         if forget_others:
-            gone = await users.forget_undeclared(conn, [user.name for user in people])
+            names = await users.forget_undeclared(conn, [user.name for user in people])
+            gone = [known[name] for name in names if name in known]
+        entries = [_entry(known.get(user.name), user, by=SYSTEM, at=at) for user in changed]
+        await audit.append(conn, *entries, *await _forget(conn, gone, by=SYSTEM, at=at))
         if changed or gone:
             await notices.users_changed(conn)
     if gone:
-        log.info("users that the file lists no more are forgotten", names=gone)
+        log.info(
+            "users that the file lists no more are forgotten", names=[user.name for user in gone]
+        )
 
 
-async def change_user(office: Office, name: str, change: Change, *, create: bool = False) -> User:
+async def change_user(
+    office: Office, name: str, change: Change, *, create: bool = False, by: str = SYSTEM
+) -> User:
     """What `change` makes of a user, kept; with `create`, of a new one if there is none.
 
     Raises:
         UserNotFound: There is no user of that name.
         InvalidInput: The name is none.
     """
-    check_principal(name)
+    check_user(name)
     async with office.database.transaction() as conn:
         before = await users.lock(conn, name)
         if before is None and not create:
@@ -76,21 +95,48 @@ async def change_user(office: Office, name: str, change: Change, *, create: bool
         after = change(before or User(name=name))
         if after != before:
             await users.put(conn, after)
+            await audit.append(conn, _entry(before, after, by=by, at=office.now()))
             await notices.users_changed(conn)
     if after != before:
         await _tell(office)
     return after
 
 
-async def remove_user(office: Office, name: str) -> bool:
-    """Forget a user; False if there is none of that name."""
+async def remove_user(office: Office, name: str, *, by: str = SYSTEM) -> bool:
+    """Forget a user, and revoke their keys; False if there is none of that name."""
     async with office.database.transaction() as conn:
-        removed = await users.remove(conn, name)
-        if removed:
+        before = await users.lock(conn, name)
+        if before is not None:
+            await users.remove(conn, name)
+            await audit.append(conn, *await _forget(conn, [before], by=by, at=office.now()))
             await notices.users_changed(conn)
-    if removed:
+    if before is not None:
         await _tell(office)
-    return removed
+    return before is not None
+
+
+def _entry(before: User | None, after: User | None, *, by: str, at: datetime) -> AuditEntry:
+    """What was made of a user. Entries come last in a transaction: they have writers wait."""
+    event = "user.changed"
+    if before is None or after is None:
+        event = "user.removed" if after is None else "user.added"
+    data = {
+        "before": None if before is None else render.user_json(before),
+        "after": None if after is None else render.user_json(after),
+    }
+    return AuditEntry(event=event, thread_id=ACCESS, by=by, at=at, data=data)
+
+
+async def _forget(
+    conn: Connection, gone: Iterable[User], *, by: str, at: datetime
+) -> list[AuditEntry]:
+    """Have nobody act with the keys of users who are no more; what the audit is to tell of it."""
+    gone = list(gone)
+    revoked = await keys.revoke_of_users(conn, [user.name for user in gone], at=at) if gone else []
+    return [
+        *(_entry(user, None, by=by, at=at) for user in gone),
+        *(entry_of("key.revoked", key, by=by, at=at) for key in revoked),
+    ]
 
 
 async def list_users(office: Office) -> list[User]:
@@ -141,7 +187,8 @@ async def follow_users(office: Office, policies: PolicyFile) -> AsyncIterator[No
 
 
 async def _tell(office: Office) -> None:
-    """Have the policies of this process know of changed users, sooner than PostgreSQL tells it."""
+    """Have this process know of changed users sooner than PostgreSQL tells it."""
+    office.keyring.forget()
     if isinstance(office.book, PolicyFile):
         office.book.know(await list_users(office))
 
@@ -150,7 +197,7 @@ def _in_order(people: Iterable[User]) -> list[User]:
     """These users in one order for all processes, so that none waits for the other in a circle."""
     ordered = sorted(people, key=lambda user: user.name)
     for user in ordered:
-        check_principal(user.name)
+        check_user(user.name)
     return ordered
 
 

@@ -11,8 +11,8 @@ from signoff import render
 from signoff import users as tables
 from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
-from signoff.cli.session import open_desk, run
-from signoff.domain.principal import GROUP
+from signoff.cli.session import open_desk, principal, run
+from signoff.domain.principal import GROUP, Role
 from signoff.domain.user import User
 from signoff.service import users
 
@@ -25,18 +25,30 @@ def add(
         typer.Option(help="A group to be in; may be given several times."),
     ] = None,
     email: Annotated[str | None, typer.Option(help="Where to write to.")] = None,
+    role: Annotated[Role | None, typer.Option(help="How far they may go.")] = None,
+    graph: Annotated[
+        list[str] | None,
+        typer.Option(help="Only what belongs to this graph; may be given several times."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a user, or add to one that there is: the groups given, and the e-mail address."""
+    """Add a user, or add to one that there is: groups, e-mail address, role, graphs."""
     table: dict[str, Any] = {
         "name": name,
         "groups": [each.removeprefix(GROUP) for each in group or ()],
     }
-    given = tables.read(table if email is None else {**table, "email": email})
+    further = {"email": email, "role": role, "graphs": graph or None}
+    given = tables.read(table | {key: value for key, value in further.items() if value is not None})
 
     def added(user: User) -> User:
         groups = tuple(dict.fromkeys((*user.groups, *given.groups)))
-        return replace(user, groups=groups, email=given.email or user.email)
+        return replace(
+            user,
+            groups=groups,
+            email=given.email or user.email,
+            role=role or user.role,
+            graphs=user.graphs if given.graphs is None else given.graphs,
+        )
 
     after = run(_change(name, added))
     if as_json:
@@ -48,4 +60,6 @@ def add(
 
 async def _change(name: str, added: users.Change) -> User:
     async with open_desk() as desk:
-        return await users.change_user(desk.office, name, added, create=True)
+        return await users.change_user(
+            desk.office, name, added, create=True, by=principal(desk.settings, None)
+        )

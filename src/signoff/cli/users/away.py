@@ -12,7 +12,7 @@ from signoff import render
 from signoff import users as tables
 from signoff.cli.options import AsJson
 from signoff.cli.output import print_json
-from signoff.cli.session import open_desk, run
+from signoff.cli.session import open_desk, principal, run
 from signoff.cli.users.printing import print_users
 from signoff.domain.user import User
 from signoff.service import users
@@ -81,4 +81,6 @@ async def _change(name: str, substitute: str | None, changed: users.Change) -> U
     async with open_desk() as desk:
         if substitute is not None:
             await users.get_user(desk.office, substitute)
-        return await users.change_user(desk.office, name, changed)
+        return await users.change_user(
+            desk.office, name, changed, by=principal(desk.settings, None)
+        )

@@ -11,7 +11,7 @@ from signoff import render
 from signoff import users as tables
 from signoff.cli.options import AsJson
 from signoff.cli.output import Column, print_json, print_table
-from signoff.cli.session import open_desk, run
+from signoff.cli.session import open_desk, principal, run
 from signoff.cli.users.printing import print_users
 from signoff.domain.principal import GROUP
 from signoff.domain.user import User, groups_of
@@ -68,4 +68,6 @@ async def _everybody() -> list[User]:
 
 async def _change(name: str, changed: users.Change) -> User:
     async with open_desk() as desk:
-        return await users.change_user(desk.office, name, changed)
+        return await users.change_user(
+            desk.office, name, changed, by=principal(desk.settings, None)
+        )

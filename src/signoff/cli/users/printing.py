@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from signoff.cli.output import Column, moment, print_table
+from signoff.domain.principal import Role
 from signoff.domain.user import Absence, User
 
 
@@ -14,6 +15,7 @@ def print_users(users: Iterable[User]) -> None:
         [
             Column("USER"),
             Column("GROUPS", wraps=True),
+            Column("ROLE"),
             Column("E-MAIL"),
             Column("AWAY", wraps=True),
         ],
@@ -21,12 +23,18 @@ def print_users(users: Iterable[User]) -> None:
             (
                 user.name,
                 ", ".join(user.groups),
+                role(user.role, user.graphs),
                 user.email or "",
                 "; ".join(map(away, user.absences)),
             )
             for user in users
         ],
     )
+
+
+def role(given: Role, graphs: Sequence[str] | None) -> str:
+    """How far somebody may go, in words."""
+    return given.value if graphs is None else f"{given.value} on {', '.join(graphs) or 'nothing'}"
 
 
 def away(absence: Absence) -> str:

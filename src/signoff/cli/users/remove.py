@@ -8,7 +8,7 @@ import typer
 
 from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
-from signoff.cli.session import open_desk, run
+from signoff.cli.session import open_desk, principal, run
 from signoff.domain.errors import UserNotFound
 from signoff.service import users
 
@@ -28,5 +28,6 @@ def remove(
 
 async def _remove(name: str) -> None:
     async with open_desk() as desk:
-        if not await users.remove_user(desk.office, name):
+        by = principal(desk.settings, None)
+        if not await users.remove_user(desk.office, name, by=by):
             raise UserNotFound(f"There is no user {name}: see `signoff users list`.")

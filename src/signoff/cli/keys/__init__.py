@@ -1,0 +1,1 @@
+"""`signoff keys`: the API keys with which programs act."""
