@@ -15,6 +15,8 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
+from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 
 from signoff import Signoff
 from signoff.api.principals import HEADER
@@ -162,6 +164,13 @@ async def address(api: Api) -> AsyncIterator[str]:
     """The address of a real server of the API."""
     async with serving(api.app) as url:
         yield url
+
+
+@pytest.fixture
+async def sdk(address: str) -> AsyncIterator[LangGraphClient]:
+    """The SDK's client, which calls as jane."""
+    async with get_client(url=address, headers={HEADER: "jane"}) as client:
+        yield client
 
 
 def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:

@@ -187,8 +187,6 @@ async def test_context_and_configuration_reach_the_run(api: Api) -> None:
         ({"command": {"update": {"text": "x"}}}, "/command/update"),
         ({"command": {"goto": "finish"}}, "/command/goto"),
         ({"command": {"resume": 1, "goto": "finish"}}, "/command/goto"),
-        ({"command": {"resume": 1}, "input": None, "context": {"a": 1}}, "/context"),
-        ({"command": {"resume": 1}, "input": None, "config": {"tags": ["a"]}}, "/config"),
         (
             {"command": {"resume": 1}, "input": None, "multitask_strategy": "reject"},
             "/multitask_strategy",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -20,13 +19,6 @@ from signoff.api.principals import HEADER
 from tests.api.conftest import Api
 
 
-@pytest.fixture
-async def sdk(address: str) -> AsyncIterator[LangGraphClient]:
-    """The SDK's client, which calls as jane."""
-    async with get_client(url=address, headers={HEADER: "jane"}) as client:
-        yield client
-
-
 async def test_assistants(sdk: LangGraphClient) -> None:
     found = await sdk.assistants.search(graph_id="drafts")
     [assistant] = found
@@ -35,6 +27,83 @@ async def test_assistants(sdk: LangGraphClient) -> None:
     assert schemas["graph_id"] == "drafts"
     page = await sdk.assistants.search(limit=2, response_format="object")
     assert [each["graph_id"] for each in page["assistants"]] == ["drafts", "failing"]
+    assert await sdk.assistants.count() == 6
+    assert await sdk.assistants.count(name="ING") == 2
+
+
+async def test_a_graph_is_drawn_with_or_without_what_is_inside(sdk: LangGraphClient) -> None:
+    def nodes(drawn: dict[str, list[dict[str, Any]]]) -> list[str]:
+        return [node["id"] for node in drawn["nodes"]]
+
+    drawn = await sdk.assistants.get_graph("nested")
+    assert nodes(drawn) == ["__start__", "inner", "__end__"]
+    assert [(edge["source"], edge["target"]) for edge in drawn["edges"]] == [
+        ("__start__", "inner"),
+        ("inner", "__end__"),
+    ]
+    for xray in (True, 1):
+        assert "inner:first" in nodes(await sdk.assistants.get_graph("nested", xray=xray))
+    inside: Any = await sdk.assistants.get_subgraphs("nested", recurse=True)
+    assert list(inside) == ["inner"]
+    assert set(inside["inner"]["state_schema"]["properties"]) == {"answers", "fail"}
+    assert await sdk.assistants.get_subgraphs("nested", "inner") == inside
+    assert await sdk.assistants.get_subgraphs("nested", "elsewhere") == {}
+    with pytest.raises(NotFoundError):
+        await sdk.assistants.get_graph("nothing")
+
+
+@pytest.mark.parametrize("strategy", ["interrupt", "rollback"])
+async def test_other_strategies_than_to_wait_or_to_refuse_say_so(
+    sdk: LangGraphClient, strategy: Any
+) -> None:
+    with pytest.raises(UnprocessableEntityError) as refused:
+        await sdk.runs.create("t", "drafts", input={}, multitask_strategy=strategy)
+    assert refused.value.message == "multitask_strategy can only be enqueue or reject"
+
+
+async def test_of_two_runs_at_once_the_second_waits_for_its_turn_or_is_refused(
+    sdk: LangGraphClient, api: Api
+) -> None:
+    await sdk.threads.create(thread_id="t")
+    first = await sdk.runs.create("t", "gate", input={"fail": False})
+    await api.gate.entered.wait()
+    second = await sdk.runs.create("t", "gate", input={}, multitask_strategy="enqueue")
+    assert (await sdk.runs.get("t", second["run_id"]))["status"] == "pending"
+    with pytest.raises(ConflictError):
+        await sdk.runs.create("t", "gate", input={}, multitask_strategy="reject")
+    api.gate.opened.set()
+    await sdk.runs.join("t", second["run_id"])
+    assert (await sdk.runs.get("t", first["run_id"]))["status"] == "success"
+    history = await sdk.threads.get_history("t", metadata={"source": "input"})
+    assert [state["metadata"]["run_id"] for state in history] == [  # type: ignore[index]
+        second["run_id"],
+        first["run_id"],
+    ]
+
+
+async def test_a_resume_goes_on_with_what_the_run_was_started_with(sdk: LangGraphClient) -> None:
+    started: Any = {"config": {"tags": ["a"], "configurable": {"model": "small"}}}
+    await sdk.runs.wait("t", "drafts", input={"topic": "tea"}, if_not_exists="create", **started)
+    other: Any
+    for name, other in (
+        ("config", {"configurable": {"model": "large"}}),
+        ("context", {"model": "large"}),
+        ("interrupt_after", ["review"]),
+    ):
+        with pytest.raises(UnprocessableEntityError, match=f"^{name} can only be what"):
+            await sdk.runs.create(
+                "t", "drafts", command={"resume": "approve"}, **{**started, name: other}
+            )
+    assert (await sdk.threads.get("t"))["status"] == "interrupted"
+    run = await sdk.runs.create(
+        "t", "drafts", command={"resume": "approve"}, metadata={"from": "mail"}, **started
+    )
+    assert run["metadata"]["from"] == "mail"  # type: ignore[index]
+    values: Any = await sdk.runs.join("t", run["run_id"])
+    assert values["finished"] == 1
+    [state] = await sdk.threads.get_history("t", limit=1)
+    assert state["metadata"]["model"] == "small"  # type: ignore[index]
+    assert state["metadata"]["from"] == "mail"  # type: ignore[index]
 
 
 async def test_threads(sdk: LangGraphClient) -> None:

@@ -24,6 +24,7 @@ from signoff.api import (
     schemas,
     state,
     threads,
+    unsupported,
 )
 from signoff.api.principals import HEADER, PrincipalPolicy, header_principal
 from signoff.api.route import Desk
@@ -63,7 +64,8 @@ def create_app(
     )
     app.state.desk = desk
     app.state.principal = principal
-    for module in (requests, handling, events, runs, threads, state, assistants, health):
+    supported = (requests, handling, events, runs, threads, state, assistants, health)
+    for module in (*supported, unsupported):
         app.include_router(module.router)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app

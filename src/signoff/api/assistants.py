@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from signoff.api import schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.wire import selected
 from signoff.graph.catalog import Served
-from signoff.service.assistants import graph_schemas
+from signoff.service.assistants import graph_drawing, graph_schemas, subgraph_schemas
 
 router = APIRouter(tags=["assistants"], route_class=Route)
 
@@ -22,12 +22,17 @@ CREATED = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 FIELDS = tuple(schemas.Assistant.model_fields)
 
 
-class AssistantSearch(BaseModel):
-    """Which assistants to list."""
+class AssistantFilter(BaseModel):
+    """Which assistants are meant: all that fit everything given."""
 
     metadata: dict[str, Any] | None = None
     graph_id: str | None = None
     name: str | None = Field(default=None, description="A part of the name.")
+
+
+class AssistantSearch(AssistantFilter):
+    """Which assistants to list, and how."""
+
     limit: int = Field(default=10, ge=1, le=1000)
     offset: int = Field(default=0, ge=0)
     sort_by: Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"] = "name"
@@ -42,20 +47,19 @@ class AssistantSearch(BaseModel):
 )
 async def search_assistants(caller: Caller, search: AssistantSearch) -> Answer:
     """The graphs that are served here."""
-    wanted = (search.metadata or {}).items()
-    found = [
-        assistant
-        for assistant in map(_assistant, caller.office.catalog.values())
-        if search.graph_id in (None, assistant["graph_id"])
-        and (search.name or "").lower() in assistant["name"].lower()
-        and wanted <= assistant["metadata"].items()
-    ]
+    found = _found(caller, search)
     found.sort(key=lambda each: each[search.sort_by], reverse=search.sort_order == "desc")
     page = found[search.offset : search.offset + search.limit]
     return Answer(
         [selected(assistant, search.select) for assistant in page],
         headers={"x-pagination-total": str(len(found))},
     )
+
+
+@router.post("/assistants/count", response_model=int, responses=refusals(*WITH_BODY))
+async def count_assistants(caller: Caller, filters: AssistantFilter) -> Answer:
+    """How many fit."""
+    return Answer(len(_found(caller, filters)))
 
 
 @router.get("/assistants/{assistant_id}", response_model=schemas.Assistant, responses=refusals())
@@ -72,6 +76,55 @@ async def get_assistant(caller: Caller, assistant_id: str) -> Answer:
 async def get_schemas(caller: Caller, assistant_id: str) -> Answer:
     """The JSON Schemas of a graph: what it takes, keeps and returns."""
     return Answer(graph_schemas(caller.office, assistant_id))
+
+
+@router.get(
+    "/assistants/{assistant_id}/graph",
+    response_model=schemas.Drawing,
+    responses=refusals(),
+)
+async def get_graph(
+    caller: Caller,
+    assistant_id: str,
+    xray: Annotated[
+        int | bool, Query(description="Also the graphs inside; a number says how many levels.")
+    ] = False,
+) -> Answer:
+    """The nodes and edges of a graph, to draw it."""
+    return Answer(graph_drawing(caller.office, assistant_id, xray))
+
+
+@router.get(
+    "/assistants/{assistant_id}/subgraphs",
+    response_model=dict[str, schemas.GraphSchemas],
+    responses=refusals(),
+)
+async def get_subgraphs(caller: Caller, assistant_id: str, recurse: bool = False) -> Answer:
+    """The JSON Schemas of the graphs inside a graph, by the nodes that they are."""
+    return Answer(await subgraph_schemas(caller.office, assistant_id, None, recurse=recurse))
+
+
+@router.get(
+    "/assistants/{assistant_id}/subgraphs/{namespace}",
+    response_model=dict[str, schemas.GraphSchemas],
+    responses=refusals(),
+)
+async def get_subgraphs_at(
+    caller: Caller, assistant_id: str, namespace: str, recurse: bool = False
+) -> Answer:
+    """Those at one place: a node, or several with `|` between, one inside the other."""
+    return Answer(await subgraph_schemas(caller.office, assistant_id, namespace, recurse=recurse))
+
+
+def _found(caller: Caller, filters: AssistantFilter) -> list[dict[str, Any]]:
+    wanted = (filters.metadata or {}).items()
+    return [
+        assistant
+        for assistant in map(_assistant, caller.office.catalog.values())
+        if filters.graph_id in (None, assistant["graph_id"])
+        and (filters.name or "").lower() in assistant["name"].lower()
+        and wanted <= assistant["metadata"].items()
+    ]
 
 
 def _assistant(served: Served) -> dict[str, Any]:

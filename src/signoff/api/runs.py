@@ -23,6 +23,7 @@ from signoff.render import RUN_STATUS, run_json
 from signoff.service import read
 from signoff.service.cancel import cancel_run
 from signoff.service.decide import resume
+from signoff.service.resuming import Terms, said
 from signoff.service.start_run import Order, start_run
 from signoff.service.stream import check_event_id, follow_run, follow_thread, newest_event
 from signoff.service.wait import watching
@@ -66,7 +67,9 @@ class Command(BaseModel):
         "a decision by the caller, under the request's policy.",
     )
     update: Annotated[None, only(within="/command")] = None
-    goto: Annotated[None, only(within="/command")] = None
+    goto: Annotated[None, only(within="/command"), BeforeValidator(lambda goto: goto or None)] = (
+        None  # that there is none, LangGraph's `Command` says by an empty list
+    )
 
 
 def _modes(value: Any) -> Any:
@@ -318,24 +321,26 @@ STREAMING = {"stream_mode", "stream_subgraphs"}
 OPTIONS = {"durability", "interrupt_before", "interrupt_after", "multitask_strategy", *STREAMING}
 """What is kept of a run's settings as it came."""
 
-OF_THE_START = ("config", "context", "metadata", "interrupt_before", "interrupt_after")
-"""What a resume goes on with as the thread was started."""
+OF_THE_START = {"context", "interrupt_before", "interrupt_after"}
+"""What a resume goes on with as the thread was started, besides the config."""
 
 
 async def _resume(caller: Caller, thread_id: str, order: RunCreate, answer: Any) -> Run:
     if order.input not in (None, {}):
         problem = "and command exclude each other"
         raise InvalidInput(f"input {problem}", [FieldError("/input", problem)])
-    for name in OF_THE_START:
-        if getattr(order, name):
-            refuse(name, "is not supported with command.resume")
     if order.multitask_strategy == "reject":
         refuse("multitask_strategy", "can only be enqueue with command.resume")
-    graph = caller.office.catalog.find(order.assistant_id).name
-    options = order.model_dump(include=STREAMING, exclude_none=True)
-    return await resume(
-        caller.office, thread_id, answer, by=caller.by, graph=graph, options=options
+    config = order.config or RunConfig()
+    as_started = {"config": config.model_dump(exclude={"metadata"}, exclude_none=True)}
+    as_started |= order.model_dump(include=OF_THE_START, exclude_none=True)
+    terms = Terms(
+        options=order.model_dump(include=STREAMING, exclude_none=True),
+        metadata={**(config.metadata or {}), **(order.metadata or {})},
+        as_started={name: given for name, given in as_started.items() if said(given)},
     )
+    graph = caller.office.catalog.find(order.assistant_id).name
+    return await resume(caller.office, thread_id, answer, by=caller.by, graph=graph, terms=terms)
 
 
 def _stream(

@@ -283,6 +283,13 @@ class GraphSchemas(Shape):
     context_schema: JSONObject | None
 
 
+class Drawing(Shape):
+    """A graph as it can be drawn."""
+
+    nodes: list[JSONObject]
+    edges: list[JSONObject]
+
+
 class Health(Shape):
     """The server is up."""
 

@@ -309,11 +309,16 @@ async def begin_on_new_threads(
     return {row["id"]: Lease(row["id"], row["epoch"]) async for row in cursor}
 
 
-async def set_options(conn: Connection, run_id: str, options: dict[str, Any]) -> None:
-    """Change some of the options of a run that waits to be executed."""
+async def add_terms(
+    conn: Connection, run_id: str, *, options: dict[str, Any], metadata: dict[str, Any]
+) -> None:
+    """Change some of the options and the metadata of a run that waits to be executed."""
     await conn.execute(
-        "UPDATE runs SET options = options || %s WHERE id = %s AND status = 'queued'",
-        (Json(options), run_id),
+        """
+        UPDATE runs SET options = options || %s, metadata = metadata || %s
+         WHERE id = %s AND status = 'queued'
+        """,
+        (Json(options), Json(metadata), run_id),
     )
 
 

@@ -36,6 +36,7 @@ from signoff.graph.writes import is_interrupt_id
 from signoff.ids import is_id, new_id
 from signoff.service.amend import keep
 from signoff.service.office import Office
+from signoff.service.resuming import NO_TERMS, Terms
 from signoff.service.reviewers import as_reviewer
 
 MAX_KEY = 255
@@ -211,17 +212,18 @@ async def resume(
     *,
     by: str,
     graph: str | None = None,
-    options: dict[str, Any] | None = None,
+    terms: Terms = NO_TERMS,
 ) -> Run:
     """Decide what a thread waits for by a resume value of LangGraph's own form; the resuming run.
 
     A dict whose keys all look like ids of interrupts answers each of these; anything else is the
     answer to the one question that is pending. It is a decision like any other, under the same
     policy; either all of them are taken or none. `graph` is the one that the caller expects there,
-    and `options` those that the run has apart from the options of the run that asked.
+    and `terms` what the caller says of the run that goes on.
 
     Raises:
         ThreadNotFound: There is no such thread.
+        NotSupported: It would have to go on with other terms than it was started with.
         Conflict: It is a thread of another graph.
         NothingPending: The thread waits for no answer, or for several and it is not said which.
         UnknownPause: An interrupt that is named is not, or no longer, pending; or none is named.
@@ -231,7 +233,7 @@ async def resume(
     if not is_thread_id(thread_id):
         raise ThreadNotFound(f"There is no thread {thread_id}.")
     run = None
-    if not options:
+    if not terms:
         run = await _resume_one(office, thread_id, answer, by=by, graph=graph)
     if run is not None:
         return run
@@ -254,17 +256,21 @@ async def resume(
             closings.append(_closing(request, after, None))
         run = _resume(office, closings[0].seen, by)
         worker = None
-        if office.hand is not None and run.graph in office.catalog and not options:
+        if office.hand is not None and run.graph in office.catalog and not terms:
             worker = office.hand.reach_out()
         recording = Recording(closings=closings, run=run, worker=worker)
         recorded = await decisions.record(conn, recording)
         assert recorded.closed == len(closings), "the thread is locked, so nothing else closes them"
         if recorded.idle and worker is None:
             await office.jobs.look_at(conn, thread_id, run.graph)
-        if not recorded.run_queued:
+        if recorded.run_queued:
+            run = replace(run, **recorded.settings)
+        else:
             run = await _queued(conn, thread_id)
-        if options:
-            await runs.set_options(conn, run.id, options)
+        if terms:
+            terms.check(run)
+            await runs.add_terms(conn, run.id, options=terms.options, metadata=terms.metadata)
+            run = await _queued(conn, thread_id)
     if recorded.lease is not None and office.hand is not None:
         office.hand.take(recorded.lease)
     return run
@@ -299,7 +305,7 @@ async def _resume_one(
     if recorded.closed and not recorded.run_queued:
         async with office.database.connection() as conn:
             return await _queued(conn, thread_id)
-    return run if recorded.closed else None
+    return replace(run, **recorded.settings) if recorded.closed else None
 
 
 async def _queued(conn: Connection, thread_id: str) -> Run:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from signoff.db import runs
 from signoff.db.pool import Connection
+from signoff.domain.errors import FieldError, NotSupported
 from signoff.domain.request import Request
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.graph.runner import REASK
@@ -43,3 +45,41 @@ async def run_from(
         updated_at=at,
         **settings,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """What whoever answers says of the run that goes on, besides the answer.
+
+    `options` and `metadata` are added to those of the run that asked. What is in `as_started` it
+    cannot have anew: it is what the run that asked was started with, by the names of the wire.
+    """
+
+    options: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    as_started: dict[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.options or self.metadata or self.as_started)
+
+    def check(self, run: Run) -> None:
+        """Return if the run goes on with what is said here.
+
+        Raises:
+            NotSupported: It does not.
+        """
+        started = {"config": run.config, "context": run.context, **run.options}
+        for name, given in self.as_started.items():
+            if said(given) != said(started.get(name)):
+                problem = "can only be what the run was started with: it goes on with that"
+                raise NotSupported(f"{name} {problem}", [FieldError(f"/{name}", problem)])
+
+
+NO_TERMS = Terms()
+
+
+def said(setting: Any) -> Any:
+    """A setting without what is empty: that says nothing."""
+    if not isinstance(setting, dict):
+        return setting
+    return {key: value for key, value in setting.items() if value not in (None, {}, [])}
