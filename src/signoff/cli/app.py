@@ -49,6 +49,8 @@ COMMANDS = {
     "policy explain": "Say which policy a request has.",
     "policy reapply": "Have open requests take the policies that hold now.",
     "policy replay": "Say what other policies would have made of past requests.",
+    "audit": "See whether the record of what happened is as it was written.",
+    "audit verify": "Find out whether the audit is as it was written.",
     "version": "Print the version.",
 }
 """All commands, in the order of the help.

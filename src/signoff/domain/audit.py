@@ -44,6 +44,9 @@ class AuditEntry:
         }
 
 
-def link(previous: str, seq: int, body: str) -> str:
-    """The hash of an entry: SHA-256 over the hash before it, its number and its stored text."""
-    return hashlib.sha256(f"{previous}\n{seq}\n{body}".encode()).hexdigest()
+def link(previous: str, seq: int, number: int, xact: int, thread_id: str, body: str) -> str:
+    """The hash of an entry: SHA-256 over lines with the hash before it, its numbers, its thread,
+    and the SHA-256 of its stored text."""
+    shown = hashlib.sha256(body.encode()).hexdigest()
+    lines = f"{previous}\n{seq}\n{number}\n{xact}\n{thread_id}\n{shown}"
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""How fast the audit is verified, and written.
+
+    python -m bench audit [--entries 100000]
+
+Four entries to a thread, each of the size of a decision's. What verifying takes is held against the
+plainest reading of the same rows: by a cursor, in the same order, with nothing done to them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psycopg
+
+from bench.processes import database, migrate
+from signoff.db import audit_scan, embedded
+from signoff.db.pool import Database
+from signoff.service.verify_audit import verify_audit
+
+TO_REACH = 20_000
+"""Entries a second."""
+
+FILL = """
+    INSERT INTO audit (thread_id, request_id, event, body, at)
+    SELECT thread_id, NULL, 'note',
+           json_build_object('event', 'note', 'thread_id', thread_id, 'by', 'jane@firm.com',
+                             'at', to_char(at, 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
+                             'request_id', NULL, 'run_id', gen_random_uuid(),
+                             'data', json_build_object('text', repeat('as discussed ', 40))), at
+      FROM (SELECT 'thread-' || number / 4 AS thread_id,
+                   timestamptz '2026-01-01' + number * interval '1 second' AS at
+              FROM generate_series(0, %s - 1) AS number) AS entries
+"""
+
+
+def fill(url: str, entries: int) -> float:
+    """Write entries; how many a second that were."""
+    with psycopg.connect(url, options="-c search_path=signoff -c timezone=UTC") as conn:
+        began = time.perf_counter()
+        conn.execute(FILL, (entries,))
+        conn.commit()
+        took = time.perf_counter() - began
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("VACUUM ANALYZE")
+    return entries / took
+
+
+async def read(database: Database) -> int:
+    """Read all rows and do nothing with them."""
+    seen = 0
+    async with audit_scan.snapshot(database) as conn:
+        async for batch in audit_scan.rows(conn, None):
+            seen += len(batch)
+    return seen
+
+
+async def verified(database: Database) -> int:
+    """Verify all rows."""
+    report = await verify_audit(database)
+    if report.found:
+        raise SystemExit(f"the audit is not as it was written: {report.findings[0]}")
+    return report.entries
+
+
+async def timed(url: str, what: Callable[[Database], Awaitable[int]]) -> float:
+    """Entries a second."""
+    async with Database(url, max_connections=2) as database:
+        began = time.perf_counter()
+        seen = await what(database)
+        return seen / (time.perf_counter() - began)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entries", type=int, default=100_000)
+    entries = parser.parse_args().entries
+    with (
+        tempfile.TemporaryDirectory(prefix="signoff-bench-") as folder,
+        embedded.start(Path(folder)) as server,
+    ):
+        url = database(server.url, "audit")
+        migrate(url)
+        written = fill(url, entries)
+        asyncio.run(timed(url, read))
+        turns = [[asyncio.run(timed(url, what)) for what in (read, verified)] for _ in range(3)]
+    reading, verifying = (max(each) for each in zip(*turns, strict=True))
+    print(f"{entries:,} entries written in one statement: {written:,.0f}/s")
+    print(f"read {reading:,.0f}/s, verified {verifying:,.0f}/s (to reach: {TO_REACH:,}/s)")
+    print(f"verifying takes {reading / verifying:.1f} times as long as reading")
+    if verifying < TO_REACH:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Read all of the audit as it stands at one moment, however long that takes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from signoff.db.pool import Connection, Database
+from signoff.domain.audit_check import Stored
+
+BATCH = 2000
+"""Rows fetched at once."""
+
+
+class Head(NamedTuple):
+    """The end of a chain."""
+
+    thread_id: str
+    seq: int
+    hash: str
+
+
+@asynccontextmanager
+async def snapshot(database: Database) -> AsyncIterator[Connection]:
+    """A connection on which everything is as it was at one moment, and nothing can be changed."""
+    async with database.transaction() as conn:
+        await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield conn
+
+
+async def count(conn: Connection, thread_id: str | None) -> int:
+    """How many entries there are, of a thread or altogether."""
+    cursor = await conn.execute(
+        "SELECT count(*) AS n FROM audit WHERE thread_id = coalesce(%s, thread_id)", (thread_id,)
+    )
+    row = await cursor.fetchone()
+    assert row is not None, "an aggregate has a row"
+    return int(row["n"])
+
+
+async def rows(conn: Connection, thread_id: str | None) -> AsyncIterator[Sequence[Stored]]:
+    """All entries in the order of their chains, in batches; of one thread, if it is named."""
+    async with conn.cursor("audit", row_factory=class_row(Stored), binary=True) as cursor:
+        await cursor.execute(
+            """
+            SELECT audit.thread_id, audit.seq, number, xact::text::bigint AS xact,
+                   request_id::text AS request_id, event, at, body, audit.hash,
+                   head.seq AS head_seq, head.hash AS head_hash
+              FROM audit LEFT JOIN audit_heads AS head USING (thread_id)
+             WHERE %(thread_id)s::text IS NULL OR audit.thread_id = %(thread_id)s
+             ORDER BY audit.thread_id, audit.seq
+            """,
+            {"thread_id": thread_id},
+        )
+        while batch := await cursor.fetchmany(BATCH):
+            yield batch
+
+
+async def heads_alone(conn: Connection, thread_id: str | None) -> list[Head]:
+    """The heads of chains that have no entries."""
+    async with conn.cursor(row_factory=class_row(Head)) as cursor:
+        await cursor.execute(
+            """
+            SELECT thread_id, seq, hash FROM audit_heads AS head
+             WHERE thread_id = coalesce(%s, thread_id)
+               AND NOT EXISTS (SELECT FROM audit WHERE audit.thread_id = head.thread_id)
+             ORDER BY thread_id
+            """,
+            (thread_id,),
+        )
+        return await cursor.fetchall()
