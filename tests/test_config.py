@@ -15,8 +15,7 @@ from langgraph.graph import StateGraph
 from signoff import Signoff
 from signoff.config import Settings, export_variables, load
 from signoff.domain.errors import ConfigError
-from signoff.graph import catalog
-from signoff.graph.catalog import Catalog
+from signoff.graph import loading
 
 GRAPH = """
 from typing import TypedDict
@@ -173,21 +172,21 @@ def test_its_dependencies_that_are_folders_can_be_imported_from(
         {"dependencies": ["./lib", "langgraph"], "graphs": {"a": "./graphs/main.py:builder"}},
     )
     settings = load(project)
-    loaded = catalog.load(project, settings.graphs, settings.dependencies)
+    loaded = loading.load(project, settings.graphs, settings.dependencies)
     assert type(loaded["a"]).__name__ == "StateGraph"
 
 
 def test_an_error_in_a_graph_says_in_which_line(project: Path):
     (project / "graph.py").write_text("a = 1\n\nb = a / 0\n")
     with pytest.raises(ConfigError) as error:
-        catalog.load(project, {"a": "./graph.py:graph"})
+        loading.load(project, {"a": "./graph.py:graph"})
     assert error.value.message == (
         "graph 'a': importing ./graph.py raised ZeroDivisionError: division by zero"
         " (graph.py, line 3)"
     )
     (project / "graph.py").write_text("a = 1\ndef\n")
     with pytest.raises(ConfigError, match=r"SyntaxError: .* \(graph.py, line 2\)$"):
-        catalog.load(project, {"a": "./graph.py:graph"})
+        loading.load(project, {"a": "./graph.py:graph"})
 
 
 def test_a_graph_that_ends_the_program_or_does_not_compile_is_a_mistake_in_the_project(
@@ -195,9 +194,9 @@ def test_a_graph_that_ends_the_program_or_does_not_compile_is_a_mistake_in_the_p
 ):
     (project / "graph.py").write_text("import sys\nsys.exit('no key')\n")
     with pytest.raises(ConfigError, match=r"raised SystemExit: no key \(graph.py, line 2\)"):
-        catalog.load(project, {"a": "./graph.py:graph"})
+        loading.load(project, {"a": "./graph.py:graph"})
     with pytest.raises(ConfigError, match="graph 'a' does not compile: ValueError"):
-        Catalog({"a": StateGraph(TypedDict("State", {"a": int}))}, lambda name: None)
+        loading.serve({"a": StateGraph(TypedDict("State", {"a": int}))}, lambda name: None)
 
 
 def test_its_variables_win_over_the_environment_but_not_over_signoffs_own(

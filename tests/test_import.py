@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 import signoff
 
 COSTLY = ["fastapi", "psycopg", "procrastinate", "uvicorn", "jinja2", "starlette", "pgserver"]
@@ -63,3 +65,19 @@ def test_the_public_names_are_there():
     assert signoff.__version__[0].isdigit()
     assert issubclass(signoff.errors.InvalidQuestion, signoff.SignoffError)
     assert not hasattr(signoff, "nothing")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["start", "inbox", "show", "decide", "delegate", "retry", "cancel", "threads", "users.list"],
+)
+def test_commands_on_data_load_neither_a_server_nor_langgraph(command: str):
+    loaded = modules_after(f"import signoff.cli.{command}")
+    assert "signoff.front_desk" in loaded
+    assert not loaded & {"fastapi", "uvicorn", "langgraph", "langchain_core"}
+
+
+def test_the_library_loads_no_web_framework_until_it_serves():
+    loaded = modules_after("from signoff import Signoff")
+    assert "langgraph.graph" in loaded
+    assert not loaded & {"fastapi", "starlette", "uvicorn", "jinja2"}

@@ -1,10 +1,13 @@
-"""Ids of requests and runs."""
+"""Ids: those of requests and runs, and LangGraph's of interrupts."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from uuid import UUID
+
+_INTERRUPT_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def new_id() -> str:
@@ -22,3 +25,8 @@ def is_id(text: str) -> bool:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+def is_interrupt_id(text: str) -> bool:
+    """Whether LangGraph takes this key of a resume value for the id of an interrupt."""
+    return _INTERRUPT_ID.fullmatch(text) is not None

@@ -22,12 +22,13 @@ from langgraph_sdk.errors import NotFoundError, UnprocessableEntityError
 
 from signoff import Signoff
 from signoff.api.principals import HEADER
+from signoff.clock import utcnow
 from signoff.db.group import Stream, Write
 from signoff.db.stream_events import PAGE, PAGE_SIZE
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.domain.thread import Lease
-from signoff.graph.saver import utcnow
-from signoff.graph.streaming import Publisher, Wish
+from signoff.graph.streaming import Publisher
+from signoff.graph.wish import Wish
 from signoff.ids import new_id
 from signoff.service.stream import forget_streams
 from tests.api.conftest import serving

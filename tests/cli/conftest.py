@@ -16,7 +16,7 @@ import pytest
 from signoff import Signoff
 from signoff.cli import logs, main
 from signoff.config import Settings, load
-from signoff.graph import catalog
+from signoff.graph import loading
 
 GRAPH = '''
 """Pays what was approved; who approves may say less."""
@@ -116,7 +116,7 @@ def work(project: Path, database_url: str) -> Callable[[], None]:
 
     async def until_done() -> None:
         settings = Settings(shutdown_grace="5s", database_url=database_url)
-        graphs = catalog.load(project, load(project).graphs)
+        graphs = loading.load(project, load(project).graphs)
         async with Signoff(database_url, graphs, settings) as desk:
             async with desk.office.database.connection() as conn:
                 rows = await (await conn.execute("SELECT id FROM threads")).fetchall()

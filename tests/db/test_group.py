@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from signoff.clock import utcnow
 from signoff.db import runs, threads
 from signoff.db.group import MAX_GROUP, MAX_SENT, GroupCommit, Stream, Write
 from signoff.db.pool import Connection, Database
 from signoff.domain.errors import LeaseLost
 from signoff.domain.thread import Lease
-from signoff.graph.saver import utcnow
 from tests.helpers import TIMEOUT
 
 

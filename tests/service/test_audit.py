@@ -9,9 +9,9 @@ from typing import Any
 
 from langgraph.types import interrupt
 
+from signoff.clock import utcnow
 from signoff.db import audit
 from signoff.domain.audit import GENESIS, AuditEntry, link
-from signoff.graph.saver import utcnow
 from signoff.service.verify_audit import verify_audit
 from tests.conftest import OpenDesk
 from tests.helpers import (

@@ -18,7 +18,7 @@ from signoff.api.wire import Unsupported, only, refuse, selected
 from signoff.db.stream_events import StreamEvent
 from signoff.domain.errors import FieldError, InvalidInput
 from signoff.domain.run import Run, RunStatus
-from signoff.graph.streaming import STREAM_MODES, StreamMode
+from signoff.graph.wish import STREAM_MODES, StreamMode
 from signoff.render import RUN_STATUS, run_json
 from signoff.service import read
 from signoff.service.cancel import cancel_run

@@ -13,10 +13,10 @@ from signoff.cli.output import console, lines_of, plain
 from signoff.cli.show import print_content, print_ways
 from signoff.cli.threads import describe
 from signoff.db.stream_events import StreamEvent
-from signoff.desk import Signoff
 from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run
 from signoff.domain.thread import Thread, ThreadStatus
+from signoff.front_desk import FrontDesk
 from signoff.service.read import MAX_PAGE
 from signoff.service.stream import follow_thread
 
@@ -27,7 +27,7 @@ RESTS = (ThreadStatus.IDLE, ThreadStatus.ERROR)
 """How a thread stands that does not go on by itself, nor by a decision."""
 
 
-async def follow(desk: Signoff, thread_id: str, *, after: int, printer: Printer) -> Thread:
+async def follow(desk: FrontDesk, thread_id: str, *, after: int, printer: Printer) -> Thread:
     """Print what the thread's runs stream behind the event `after`; the thread, once it is done.
 
     A pause is printed with what to type, and waited for.
@@ -51,7 +51,7 @@ async def follow(desk: Signoff, thread_id: str, *, after: int, printer: Printer)
         rests = True
 
 
-async def _requests(desk: Signoff, thread_id: str) -> list[Request]:
+async def _requests(desk: FrontDesk, thread_id: str) -> list[Request]:
     return (await desk.requests(thread_id=thread_id, sort="opened_at", limit=MAX_PAGE)).items
 
 

@@ -10,12 +10,12 @@ import typer
 from signoff import render
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
-from signoff.desk import Signoff
 from signoff.domain.request import Request
+from signoff.front_desk import FrontDesk
 
 RequestId = Annotated[str, typer.Argument(metavar="ID", help="The id of a request.")]
 
-Handled = Callable[[Signoff, str], Awaitable[Request]]
+Handled = Callable[[FrontDesk, str], Awaitable[Request]]
 """What is done with a desk, by somebody."""
 
 

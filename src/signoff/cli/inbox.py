@@ -11,11 +11,11 @@ from signoff import render
 from signoff.cli.options import AsJson
 from signoff.cli.output import Column, ago, print_json, print_table, state
 from signoff.cli.session import open_desk, principal, run
+from signoff.clock import utcnow
 from signoff.db.request_lists import SORTS
 from signoff.domain.policy import Priority
 from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.thread import ThreadStatus
-from signoff.graph.saver import utcnow
 from signoff.service import read
 from signoff.service.read import RequestPage
 

@@ -14,10 +14,9 @@ from signoff.cli import logs
 from signoff.config import Settings
 from signoff.db import embedded
 from signoff.db.pool import probe
-from signoff.desk import Signoff
 from signoff.domain.errors import ConfigError, SchemaMissing
 from signoff.domain.principal import check_principal
-from signoff.graph.catalog import elsewhere
+from signoff.front_desk import FrontDesk, open_front_desk
 from signoff.project import shown
 
 T = TypeVar("T")
@@ -62,8 +61,8 @@ async def database_address(settings: Settings, *, create: bool = False) -> Async
 
 
 @asynccontextmanager
-async def open_desk() -> AsyncIterator[Signoff]:
-    """A desk on the project's data. It knows its graphs by name and executes none of them.
+async def open_desk() -> AsyncIterator[FrontDesk]:
+    """A desk's counter, on the project's data. It knows its graphs by name and executes none.
 
     Raises:
         ConfigError: The project's configuration is not in order.
@@ -73,8 +72,7 @@ async def open_desk() -> AsyncIterator[Signoff]:
     logs.configure("debug" if settings.log_level == "debug" else "warning")
     async with database_address(settings) as url:
         await probe(url)
-        desk = Signoff(url, elsewhere(settings.graphs), settings, work=False)
-        async with desk:
+        async with open_front_desk(url, settings) as desk:
             yield desk
 
 

@@ -16,10 +16,10 @@ from signoff.cli.options import AsJson, By, json_argument
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
 from signoff.cli.threads import describe
-from signoff.desk import Signoff
 from signoff.domain.request import Request
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread, ThreadStatus
+from signoff.front_desk import FrontDesk
 from signoff.service import read
 from signoff.service.stream import newest_event
 from signoff.service.wait import new_thread_id
@@ -127,7 +127,7 @@ async def _start(
         return started, thread, waiting.get(thread.id, [])
 
 
-async def _waited(desk: Signoff, started: Run) -> Thread:
+async def _waited(desk: FrontDesk, started: Run) -> Thread:
     """The thread at rest; where no worker has begun after a while, that is said meanwhile."""
     warning = asyncio.create_task(_warn(desk, started))
     try:
@@ -136,7 +136,7 @@ async def _waited(desk: Signoff, started: Run) -> Thread:
         await stopped([warning])
 
 
-async def _warn(desk: Signoff, started: Run) -> None:
+async def _warn(desk: FrontDesk, started: Run) -> None:
     await asyncio.sleep(PATIENCE)
     run_now = await read.get_run(desk.office, started.thread_id, started.id)
     if run_now.status is RunStatus.QUEUED:

@@ -22,9 +22,9 @@ from signoff.cli.output import (
     state,
 )
 from signoff.cli.session import open_desk, run
+from signoff.clock import utcnow
 from signoff.domain.request import Request, RequestState
 from signoff.domain.thread import Thread, ThreadStatus
-from signoff.graph.saver import utcnow
 from signoff.service import read
 
 Waiting = Mapping[str, Sequence[Request]]

@@ -14,9 +14,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import CheckpointTuple, writes_sort_key
-from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from signoff.domain.request import Request
 from signoff.domain.thread import Lease
@@ -67,54 +64,21 @@ class Trail:
         if over or (task_id, index) not in writes:
             writes[task_id, index] = pending
 
-    def head(self, serde: SerializerProtocol) -> CheckpointTuple | None:
-        """The latest checkpoint as if it were loaded, if it is known."""
-        row = self.row
-        if row is None:
-            return None
-        checkpoint = orjson.loads(row["checkpoint"])
-        for channel, (_, type_, blob) in self.blobs.items():
-            if type_ != "empty":
-                checkpoint["channel_values"][channel] = serde.loads_typed((type_, blob or b""))
-        parent = row["parent_checkpoint_id"]
-        return CheckpointTuple(
-            config=_config(row, row["checkpoint_id"]),
-            checkpoint=checkpoint,
-            metadata=orjson.loads(row["metadata"]),
-            parent_config=_config(row, parent) if parent else None,
-            pending_writes=[
-                (task_id, channel, serde.loads_typed((type_, blob or b"")))
-                for (task_id, _), (_, channel, type_, blob) in sorted(
-                    self._pending().items(),
-                    key=lambda item: writes_sort_key(item[1][0], *item[0]),
-                )
-            ],
-        )
-
     def size(self) -> int:
         """The bytes that it takes, about."""
         kept = [blob for _, _, blob in self.blobs.values()]
-        kept += [pending[-1] for pending in self._pending().values()]
+        kept += [pending[-1] for pending in self.pending().values()]
         row = self.row or {"checkpoint": b"", "metadata": b""}
         return (
             len(row["checkpoint"]) + len(row["metadata"]) + sum(len(each or b"") for each in kept)
         )
 
-    def _pending(self) -> dict[tuple[str, int], Pending]:
+    def pending(self) -> dict[tuple[str, int], Pending]:
+        """The writes that are pending at the latest checkpoint."""
         return {} if self.row is None else self.writes.get(self.row["checkpoint_id"], {})
 
     def _knows(self, channel: str, version: Any) -> bool:
         return channel in self.blobs and self.blobs[channel][0] == version
-
-
-def _config(row: Mapping[str, Any], checkpoint_id: str) -> RunnableConfig:
-    return {
-        "configurable": {
-            "thread_id": row["thread_id"],
-            "checkpoint_ns": row["checkpoint_ns"],
-            "checkpoint_id": checkpoint_id,
-        }
-    }
 
 
 @dataclass(frozen=True, slots=True)

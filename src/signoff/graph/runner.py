@@ -18,56 +18,28 @@ from langgraph.errors import UnknownInterruptError
 from langgraph.pregel import Pregel
 from langgraph.types import Command
 
-from signoff.db.group import GroupCommit, Stream
+from signoff.db.group import GroupCommit
 from signoff.db.pool import Database
-from signoff.db.requests import Answered
 from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.jsontext import to_json
 from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
-from signoff.domain.thread import Lease
+from signoff.graph.assignment import REASK, Assignment
 from signoff.graph.catalog import Served
 from signoff.graph.context import Head, RunContext
 from signoff.graph.effects import EffectLog
 from signoff.graph.keys import ERROR, RUN, STRICT_RESUME
-from signoff.graph.memory import Pausing, Trail
+from signoff.graph.memory import Pausing
 from signoff.graph.pauses import resume_value
 from signoff.graph.saver import SignoffSaver
-from signoff.graph.streaming import Publisher, Wish
+from signoff.graph.streaming import Publisher
+from signoff.graph.wish import Wish
 from signoff.graph.writes import answered, finished, interrupts
 
 log = structlog.get_logger(__name__)
 
-REASK = "reask"
-"""In a run's options: the id of the request whose question is to be asked anew."""
-
 MAX_ERROR = 10_000
 """The most characters of an exception that are kept."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Assignment:
-    """A run to execute, and what its thread waits for.
-
-    `known` are the thread's requests that are open, undelivered or withdrawn; `answers` those
-    given so far to the tasks they belong to. `work` is how often the thread was given work when
-    the run was begun, and `fresh` says that it has no checkpoint yet. `trail` leads to the latest
-    one, where that is remembered. `stream` takes what the run writes; what a run that went well has
-    written may still be on its way when it returns.
-    """
-
-    work: int
-    run: Run
-    known: Sequence[Request] = ()
-    answers: Sequence[Answered] = ()
-    fresh: bool = False
-    trail: Trail | None = None
-    stream: Stream
-
-    @property
-    def lease(self) -> Lease:
-        """The right to write to the thread."""
-        return self.stream.lease
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from inspect import signature
 from math import isfinite
 from typing import Any
@@ -30,6 +30,7 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
+from signoff.clock import utcnow
 from signoff.db.group import GroupCommit, Rows, Write, base64
 from signoff.db.pool import Connection, Database
 from signoff.graph import outside
@@ -39,15 +40,11 @@ from signoff.graph.guard import node_of
 from signoff.graph.keys import RUN
 from signoff.graph.memory import Trail
 from signoff.graph.opening import Opener
+from signoff.graph.recalling import checkpoint_of
 from signoff.graph.writes import Task, interrupts
 
 CHECKPOINT_MIGRATIONS: Sequence[str] = MIGRATIONS
 """LangGraph's migrations of the checkpoint tables, for `signoff.db.migrate`."""
-
-
-def utcnow() -> datetime:
-    """The time now, in UTC."""
-    return datetime.now(UTC)
 
 
 class SignoffSaver(AsyncPostgresSaver):
@@ -94,7 +91,7 @@ class SignoffSaver(AsyncPostgresSaver):
 
     def remembered(self, trail: Trail | None) -> CheckpointTuple | None:
         """The checkpoint that a trail leads to, as if it were loaded; None if it leads to none."""
-        return None if trail is None else trail.head(self.serde)
+        return None if trail is None else checkpoint_of(trail, self.serde)
 
     async def alist(
         self,

@@ -44,19 +44,6 @@ def as_json(payload: Any) -> str:
     return orjson.dumps(to_json(payload)).decode()
 
 
-def error_data(error: str) -> str:
-    """The `error` event of a run that has failed: the exception's name, and its message."""
-    name, separator, message = error.partition(": ")
-    if not separator or not name.isidentifier():
-        name, message = "RunFailed", error
-    return orjson.dumps({"error": name, "message": message}).decode()
-
-
-def done_data(run_id: str) -> str:
-    """The `metadata` event by which those who follow a thread know that a run is done."""
-    return orjson.dumps({"status": "run_done", "run_id": run_id}).decode()
-
-
 def _interrupt(interrupt: Interrupt[Any]) -> dict[str, Any]:
     return {
         "value": interrupt.value,

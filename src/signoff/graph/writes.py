@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +12,6 @@ from signoff.domain.request import Pause
 from signoff.graph.keys import CONTROL, ERROR, INTERRUPT, RESUME
 
 Writes = Sequence[tuple[str, Any]]
-
-_INTERRUPT_ID = re.compile(r"[0-9a-f]{32}")
-
-
-def is_interrupt_id(text: str) -> bool:
-    """Whether LangGraph takes this key of a resume value for the id of an interrupt."""
-    return _INTERRUPT_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from signoff.domain.errors import Conflict, RunNotFound, ThreadNotFound
 from signoff.domain.principal import check_principal
 from signoff.domain.run import Run, RunStatus
 from signoff.service.office import Office
-from signoff.service.work import withdraw_open
+from signoff.service.withdraw_open import withdraw_open
 
 CANCELLED = "the run that was to deliver it was cancelled"
 """Why an outcome was not delivered."""

@@ -30,10 +30,9 @@ from signoff.domain.principal import check_principal
 from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.domain.thread import is_thread_id
+from signoff.graph.assignment import Assignment
 from signoff.graph.pauses import ballot_of, check_ballot
-from signoff.graph.runner import Assignment
-from signoff.graph.writes import is_interrupt_id
-from signoff.ids import is_id, new_id
+from signoff.ids import is_id, is_interrupt_id, new_id
 from signoff.service.amend import keep
 from signoff.service.office import Office
 from signoff.service.resuming import NO_TERMS, Terms

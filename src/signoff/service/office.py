@@ -14,10 +14,10 @@ from signoff.db.notices import Notices
 from signoff.db.pool import Connection, Database
 from signoff.db.threads import Locked
 from signoff.domain.thread import Lease
+from signoff.graph.assignment import Assignment
 from signoff.graph.catalog import Catalog, assistant_id
 from signoff.graph.memory import Memory
 from signoff.graph.opening import Book
-from signoff.graph.runner import Assignment
 from signoff.policies import PolicyBook
 from signoff.service.keyring import Keyring
 from signoff.service.together import Together

@@ -10,7 +10,7 @@ from signoff.db.pool import Connection
 from signoff.domain.errors import FieldError, NotSupported
 from signoff.domain.request import Request
 from signoff.domain.run import Run, RunKind, RunStatus
-from signoff.graph.runner import REASK
+from signoff.graph.assignment import REASK
 from signoff.ids import new_id
 from signoff.service.office import Office
 

@@ -14,7 +14,7 @@ from signoff.domain.jsontext import check
 from signoff.domain.principal import check_principal
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.domain.thread import check_thread_id
-from signoff.graph.runner import Assignment
+from signoff.graph.assignment import Assignment
 from signoff.ids import new_id
 from signoff.service.office import Office, give_work, graph_metadata
 

@@ -8,13 +8,14 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from typing import Any
 
+import orjson
+
 from signoff.db import stream_events, threads
 from signoff.db.notices import Followed
 from signoff.db.stream_events import Place, StreamEvent
 from signoff.domain.errors import InvalidInput, NotSupported, RunNotFound, ThreadNotFound
 from signoff.domain.thread import ThreadStatus
-from signoff.graph.streamed import done_data
-from signoff.graph.streaming import STREAM_MODES
+from signoff.graph.wish import STREAM_MODES
 from signoff.service.office import Office
 
 LOOK_AGAIN = 5.0
@@ -87,6 +88,19 @@ async def forget_streams(office: Office, older_than: timedelta) -> None:
     while more:
         async with office.database.connection() as conn:
             more = await stream_events.delete_old(conn, older_than)
+
+
+def error_data(error: str) -> str:
+    """The `error` event of a run that has failed: the exception's name, and its message."""
+    name, separator, message = error.partition(": ")
+    if not separator or not name.isidentifier():
+        name, message = "RunFailed", error
+    return orjson.dumps({"error": name, "message": message}).decode()
+
+
+def done_data(run_id: str) -> str:
+    """The `metadata` event by which those who follow a thread know that a run is done."""
+    return orjson.dumps({"status": "run_done", "run_id": run_id}).decode()
 
 
 def stream_options(modes: str | Sequence[str], *, subgraphs: bool = False) -> dict[str, Any]:

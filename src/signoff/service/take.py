@@ -9,7 +9,7 @@ from signoff.db.batch import Batch
 from signoff.db.group import Stream
 from signoff.domain.errors import DatabaseUnreachable
 from signoff.domain.thread import Lease
-from signoff.graph.runner import Assignment
+from signoff.graph.assignment import Assignment
 from signoff.service.office import Office
 
 Taken = Assignment | Lease

@@ -10,13 +10,13 @@ from datetime import datetime
 import structlog
 
 from signoff import render
+from signoff.clock import utcnow
 from signoff.db import audit, keys, notices, users
 from signoff.db.pool import Connection, Database
 from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import DatabaseNotReady, UserNotFound
 from signoff.domain.principal import SYSTEM, check_user
 from signoff.domain.user import User
-from signoff.graph.saver import utcnow
 from signoff.policies import PolicyFile
 from signoff.service.keys import entry_of
 from signoff.service.office import Office

@@ -10,13 +10,15 @@ from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import Delivery, RequestState
+from signoff.domain.request import Delivery
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Lease, Thread, ThreadStatus
-from signoff.graph.runner import Assignment, Result, described
-from signoff.graph.streamed import done_data, error_data
-from signoff.graph.streaming import Wish
+from signoff.graph.assignment import Assignment
+from signoff.graph.runner import Result, described
+from signoff.graph.wish import Wish
 from signoff.service.office import Office
+from signoff.service.stream import done_data, error_data
+from signoff.service.withdraw_open import withdraw_open
 
 
 async def begin_run(
@@ -153,28 +155,6 @@ async def pass_on(office: Office, assignment: Assignment) -> None:
     async with office.database.transaction() as conn:
         await threads.pass_on(conn, assignment.lease, run.graph)
         await office.jobs.look_at(conn, run.thread_id, run.graph)
-
-
-async def withdraw_open(
-    conn: Connection, thread_id: str, run: Run, *, by: str, office: Office
-) -> None:
-    """Withdraw what a thread has open, because its run was cancelled."""
-    at = office.now()
-    closed = await requests.close_open(conn, thread_id, to=RequestState.WITHDRAWN, at=at)
-    await audit.append(
-        conn,
-        *(
-            AuditEntry(
-                event="request.withdrawn",
-                thread_id=thread_id,
-                by=by,
-                at=at,
-                request_id=request_id,
-                run_id=run.id,
-            )
-            for request_id in closed
-        ),
-    )
 
 
 async def _settle(conn: Connection, run: Run, result: Result, office: Office) -> None:

@@ -19,7 +19,8 @@ from signoff.db.notices import Notices
 from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.run import RunStatus
 from signoff.domain.thread import Lease
-from signoff.graph.runner import Assignment, Result, execute
+from signoff.graph.assignment import Assignment
+from signoff.graph.runner import Result, execute
 from signoff.service.keep_time import keep_time
 from signoff.service.office import Office
 from signoff.service.rescue import rescue

@@ -12,11 +12,11 @@ from signoff.cli.keys.printing import print_keys
 from signoff.cli.options import AsJson
 from signoff.cli.output import print_json
 from signoff.cli.session import open_desk, principal, run
+from signoff.clock import utcnow
 from signoff.domain.duration import parse
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.key import Key
 from signoff.domain.principal import Role
-from signoff.graph.saver import utcnow
 from signoff.service import keys
 
 

@@ -11,8 +11,8 @@ from signoff.cli.keys.printing import print_keys
 from signoff.cli.options import AsJson
 from signoff.cli.output import print_json
 from signoff.cli.session import open_desk, run
+from signoff.clock import utcnow
 from signoff.domain.key import Key
-from signoff.graph.saver import utcnow
 from signoff.service import keys
 
 

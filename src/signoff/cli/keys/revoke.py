@@ -10,8 +10,8 @@ from signoff import render
 from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
+from signoff.clock import utcnow
 from signoff.domain.key import Key
-from signoff.graph.saver import utcnow
 from signoff.service import keys
 
 

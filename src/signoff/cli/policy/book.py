@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from signoff.cli.session import open_desk
-from signoff.desk import Signoff
 from signoff.domain.errors import SchemaMissing
 from signoff.domain.user import User
+from signoff.front_desk import FrontDesk
 from signoff.policies import PolicyBook, read_file
 from signoff.project import CONFIG_FILE
 from signoff.service.users import list_users
 
 
-async def book_of(desk: Signoff, file: Path | None = None) -> PolicyBook:
+async def book_of(desk: FrontDesk, file: Path | None = None) -> PolicyBook:
     """The policies of a file, that of the project if none is named; of one without, none.
 
     Raises:

@@ -14,9 +14,9 @@ from signoff.cli.output import print_json
 from signoff.cli.policy.book import book_anywhere
 from signoff.cli.policy.printing import fields_json, print_fields, print_moments
 from signoff.cli.session import run
+from signoff.clock import utcnow
 from signoff.domain.policy import Policy
 from signoff.fallbacks import kind_names
-from signoff.graph.saver import utcnow
 
 
 def test(
