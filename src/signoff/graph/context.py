@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -113,7 +113,8 @@ class RunContext:
         for request in known:
             if request.state is RequestState.WITHDRAWN:
                 digests.setdefault(request.pause.task_id, {})[request.pause.position] = VOID
-        self.answers = Answers(digests, self._check)
+        # Without this context: a run that no cycle of references holds is freed as it ends.
+        self.answers = Answers(digests, partial(_check, self._known, opener))
         self._waiting: dict[str, tuple[str, str]] = {}
 
     @property
@@ -200,15 +201,6 @@ class RunContext:
                 await self._audit_superseded(conn, ids)
 
             write.then(leave)
-
-    def _check(self, task_id: str, value: Any) -> None:
-        """Refuse a question that is new and cannot be put; one that is open stays so.
-
-        Raises:
-            InvalidQuestion: It is refused.
-        """
-        if not any(t.request.state is RequestState.OPEN for t in self._of_task(task_id)):
-            self._opener.check(value)
 
     def _note_delivered(self, write: Write, task_id: str, answered: int) -> None:
         passed_over = self.answers.passed_over.get(task_id, ())
@@ -308,7 +300,7 @@ class RunContext:
         await audit.append(conn, self._entry("request.outcome_not_used", request_id, {}))
 
     def _of_task(self, task_id: str) -> list[Tracked]:
-        return [t for t in self._known.values() if t.request.pause.task_id == task_id]
+        return _of_task(self._known, task_id)
 
     def _audit(self, write: Write, event: str, request_id: str, **data: Any) -> None:
         write.add("audit", audit.row(self._entry(event, request_id, data)))
@@ -333,3 +325,17 @@ class RunContext:
             key: tracked for key, tracked in self._known.items() if tracked.request.id not in closed
         }
         await audit.append(conn, *(self._entry("request.superseded", each, {}) for each in ids))
+
+
+def _of_task(known: Mapping[str, Tracked], task_id: str) -> list[Tracked]:
+    return [t for t in known.values() if t.request.pause.task_id == task_id]
+
+
+def _check(known: Mapping[str, Tracked], opener: Opener, task_id: str, value: Any) -> None:
+    """Refuse a question that is new and cannot be put; one that is open stays so.
+
+    Raises:
+        InvalidQuestion: It is refused.
+    """
+    if not any(t.request.state is RequestState.OPEN for t in _of_task(known, task_id)):
+        opener.check(value)

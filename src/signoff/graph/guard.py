@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from langgraph import types
 from langgraph.config import get_config
+from langgraph.errors import GraphInterrupt
 from pydantic import TypeAdapter
 
 from signoff.graph.keys import RUN, SCRATCHPAD
@@ -43,6 +44,7 @@ class Answers:
     ) -> None:
         self._check = check  # raises where a task may not put a question
         self.passed_over: dict[str, set[int]] = defaultdict(set)
+        self.pauses: list[GraphInterrupt] = []
         self._digests = digests
         self._calls: dict[int, list[Any]] = {}
         self._lock = RLock()
@@ -100,7 +102,12 @@ def ask(value: Any, response_schema: Any) -> Any:
     run = configurable.get(RUN)
     if run is None:
         return _interrupt(value, response_schema=response_schema)
-    return run.answers.ask(task_id, configurable[SCRATCHPAD], value, response_schema)
+    answers: Answers = run.answers
+    try:
+        return answers.ask(task_id, configurable[SCRATCHPAD], value, response_schema)
+    except GraphInterrupt as pause:
+        answers.pauses.append(pause)
+        raise
 
 
 def node_of(task_id: str, checkpoint_ns: str) -> str | None:

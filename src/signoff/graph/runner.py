@@ -29,6 +29,7 @@ from signoff.graph.catalog import Served
 from signoff.graph.context import Head, RunContext
 from signoff.graph.effects import EffectLog
 from signoff.graph.keys import ERROR, RUN, STRICT_RESUME
+from signoff.graph.letting_go import let_go
 from signoff.graph.memory import Pausing
 from signoff.graph.pauses import resume_value
 from signoff.graph.saver import SignoffSaver
@@ -95,6 +96,7 @@ async def execute(
         result = await execution.run()
         return result
     finally:
+        execution.let_go()
         if execution.publisher is not None and (result is None or result.error is not None):
             await execution.publisher.close()
 
@@ -138,6 +140,12 @@ class _Execution:
                 self._wish, assignment.run, assignment.stream, group, known=known
             )
             self._context.tell = self.publisher.is_asked
+
+    def let_go(self) -> None:
+        """Break the cycles of references that the run has left."""
+        pauses = self._context.answers.pauses
+        let_go(pauses)
+        pauses.clear()
 
     async def run(self) -> Result:
         try:
