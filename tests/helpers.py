@@ -14,7 +14,7 @@ from signoff import Signoff
 from signoff.domain.request import Request
 from signoff.domain.thread import Thread
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 """Seconds after which something that should have happened did not."""
 
 

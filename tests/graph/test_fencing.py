@@ -107,13 +107,13 @@ async def test_a_worker_that_was_taken_for_dead_writes_nothing_after_the_other(
 ) -> None:
     """It stops renewing in the middle of its node; another does all of the work anew."""
     relay = Relay(asks=False)
-    slow = await open_desk({"g": relay.graph()}, takeover="0.6s")
+    slow = await open_desk({"g": relay.graph()}, takeover="1s")
     await slow.start("g", {}, by="starter", thread_id="t")
     await relay.waits()
     slow.engine._heartbeat.stop()
     quick = Relay(asks=False)
     quick.go.set()
-    other = await open_desk({"g": quick.graph()}, takeover="0.6s")
+    other = await open_desk({"g": quick.graph()}, takeover="1s")
     thread = await settled(other)
     assert (thread.status, thread.values["seen"]) == (ThreadStatus.IDLE, ["first", "second"])
     assert quick.ran == ["first", "second"]
