@@ -78,7 +78,7 @@ async def test_a_request_is_found_shown_and_decided(api: Api, client: Both) -> N
     assert decided.outcome.note == "fine"
     again = await client.call("decide", request.id, "approve", note="fine", idempotency_key="k")
     assert again.outcome == decided.outcome
-    thread = await api.desk.wait("t", timeout=10)
+    thread = await api.desk.wait("t", timeout=30)
     assert thread.values is not None
     assert thread.values["finished"] == 1
     told = await client.call("audit", request.id)

@@ -30,7 +30,7 @@ async def test_a_pause_is_listed_shown_and_decided_and_its_thread_goes_on(api: A
     assert decided.status_code == 201
     assert decided.json()["state"] == "decided"
     assert decided.json()["outcome"]["by"] == "jane"
-    thread = await api.desk.wait("t", timeout=10)
+    thread = await api.desk.wait("t", timeout=30)
     assert thread.values is not None
     assert thread.values["decision"]["note"] == "fine"
     assert thread.values["finished"] == 1
@@ -191,14 +191,14 @@ async def test_a_failed_delivery_is_shown_and_asked_anew(api: Api) -> None:
     problem(await api.http.post(f"{path}/retry", json={}), 409, "not_retryable")
     body = {"action": "respond", "values": {"value": "boom"}}
     await api.http.post(f"{path}/decisions", json=body)
-    await api.desk.wait("t", timeout=10)
+    await api.desk.wait("t", timeout=30)
     failed = (await api.http.get(path)).json()
     assert failed["delivery"] == "failed"
     assert "the answer is boom" in failed["delivery_error"]
     problem(await api.http.post(f"{path}/retry", json={"reask": "x"}), 422, "invalid_input")
     retried = await api.http.post(f"{path}/retry", json={"reask": True})
     assert retried.status_code == 200
-    await api.desk.wait("t", timeout=10)
+    await api.desk.wait("t", timeout=30)
     anew = await api.the_request("t")
     assert anew["id"] != request["id"]
 
@@ -207,7 +207,7 @@ async def test_what_happened_to_a_request_and_on_a_thread_is_told_in_order(api: 
     await api.wait("t")
     request = await api.the_request("t")
     await api.http.post(f"/requests/{request['id']}/decisions", json={"action": "approve"})
-    await api.desk.wait("t", timeout=10)
+    await api.desk.wait("t", timeout=30)
     told = (await api.http.get(f"/requests/{request['id']}/audit")).json()
     events = [entry["event"] for entry in told["items"]]
     assert events == ["request.opened", "request.decided", "request.delivered"]
@@ -244,7 +244,7 @@ async def test_the_state_at_the_pause_stays_what_it_was(api: Api) -> None:
     assert before["next"] == ["review"]
     assert before["checkpoint_id"] == request["checkpoint_id"]
     await api.http.post(f"/requests/{request['id']}/decisions", json={"action": "approve"})
-    await api.desk.wait("t", timeout=10)
+    await api.desk.wait("t", timeout=30)
     after = (await api.http.get(f"/requests/{request['id']}/state")).json()
     assert after["values"] == before["values"]
 

@@ -34,7 +34,7 @@ async def test_a_background_run_is_listed_and_ends_as_a_success_when_it_pauses(a
     assert run["kwargs"]["input"] == {"topic": "tea"}
     assert UUID(run["assistant_id"]) == run_assistant(await api.http.get("/assistants/drafts"))
     assert run["metadata"]["team"] == "fin"
-    await api.desk.wait("t", timeout=10)
+    await api.desk.wait("t", timeout=30)
     ended = (await api.http.get(f"/threads/t/runs/{run['run_id']}")).json()
     assert ended["status"] == "success"
     assert (await api.http.get("/threads/t/runs")).json() == [ended]

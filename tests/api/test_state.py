@@ -53,7 +53,7 @@ async def test_history_goes_back_from_the_latest(api: Api) -> None:
     await api.wait("t")
     request = await api.the_request("t")
     await api.http.post(f"/requests/{request['id']}/decisions", json={"action": "approve"})
-    await api.desk.wait("t", timeout=10)
+    await api.desk.wait("t", timeout=30)
     states = (await api.http.post("/threads/t/history", json={})).json()
     assert [state["next"] for state in states] == [
         [],
@@ -193,7 +193,7 @@ async def test_an_update_clears_the_error_of_a_failed_thread(api: Api) -> None:
     request = await api.the_request("t")
     body = {"action": "respond", "values": {"value": "boom"}}
     await api.http.post(f"/requests/{request['id']}/decisions", json=body)
-    await api.desk.wait("t", timeout=10)
+    await api.desk.wait("t", timeout=30)
     update = {"values": {"answers": ["by hand"]}, "as_node": "first"}
     assert (await api.http.post("/threads/t/state", json=update)).status_code == 200
     thread = (await api.http.get("/threads/t")).json()
@@ -237,7 +237,7 @@ async def test_a_busy_thread_takes_no_update(api: Api) -> None:
     update = {"values": {"answers": ["by hand"]}, "as_node": "node"}
     problem(await api.http.post("/threads/t/state", json=update), 409, "thread_busy")
     api.gate.opened.set()
-    thread = await api.desk.wait("t", timeout=10)
+    thread = await api.desk.wait("t", timeout=30)
     assert thread.values is not None
     assert thread.values["answers"] == ["through"]
 
@@ -256,7 +256,7 @@ async def test_updates_and_decisions_at_once_leave_one_line_of_states(api: Api) 
         return (await api.http.post(path, json={"action": "approve"})).status_code
 
     statuses = await asyncio.gather(*(update(n) for n in range(6)), decide(), update(6))
-    thread = await api.desk.wait("t", timeout=10)
+    thread = await api.desk.wait("t", timeout=30)
     states = (await api.http.get("/threads/t/history?limit=100")).json()
     parents = [state["parent_checkpoint_id"] for state in states]
     assert len(set(parents)) == len(parents)
@@ -291,7 +291,7 @@ async def test_a_route_that_takes_too_long_changes_nothing_and_lets_the_thread_g
     builder.add_conditional_edges("first", route, [END])
     desk: Signoff = await open_desk({"slow": builder})
     await desk.start("slow", {"fail": False}, by="sam", thread_id="t")
-    await desk.wait("t", timeout=10)
+    await desk.wait("t", timeout=30)
     place = Place(thread_id="t")
     before = await get_state(desk.office, place)
     monkeypatch.setattr(updating, "TIMEOUT", 0.2)
@@ -300,4 +300,4 @@ async def test_a_route_that_takes_too_long_changes_nothing_and_lets_the_thread_g
     assert await get_state(desk.office, place) == before
     [request] = (await desk.requests(thread_id="t")).items
     await desk.decide(request.id, "respond", values={"value": 1}, by="jane")
-    assert (await desk.wait("t", timeout=10)).values == {"answers": [1], "fail": False}
+    assert (await desk.wait("t", timeout=30)).values == {"answers": [1], "fail": False}

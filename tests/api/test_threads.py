@@ -181,7 +181,7 @@ async def test_a_thread_is_deleted_with_all_it_has_but_not_while_it_is_busy(api:
     await api.gate.entered.wait()
     problem(await api.http.delete("/threads/g"), 409, "thread_busy")
     api.gate.opened.set()
-    await api.desk.wait("g", timeout=10)
+    await api.desk.wait("g", timeout=30)
     assert (await api.http.delete("/threads/g")).status_code == 204
 
     await api.wait("t")

@@ -31,7 +31,7 @@ async def opened(open_desk: OpenDesk, clock: Clock) -> Signoff:
     people = [User(name=RITA, groups=("reviewers",)), User(name=SVEN, groups=("senior-managers",))]
     await put_users(desk.office, people)
     await desk.start("review", {"document": "Q3 report"}, by="ann", thread_id="t")
-    await desk.wait("t", timeout=10)
+    await desk.wait("t", timeout=30)
     return desk
 
 
@@ -56,7 +56,7 @@ async def test_a_senior_manager_joins_in_after_a_day_and_the_clock_rejects_after
 
     clock.forward(timedelta(hours=24))
     await keep_time(desk.office)
-    values = (await desk.wait("t", timeout=10)).values
+    values = (await desk.wait("t", timeout=30)).values
     assert values["status"] == "expired"
     assert values["review"] == {
         "action": "reject",
@@ -78,7 +78,7 @@ async def test_what_the_senior_manager_decides_in_time_stands(
     await desk.decide((await the_request(desk)).id, "approve", by=SVEN)
     clock.forward(timedelta(days=30))
     await keep_time(desk.office)
-    values = (await desk.wait("t", timeout=10)).values
+    values = (await desk.wait("t", timeout=30)).values
     assert values["status"] == "approved"
     assert values["review"]["by"] == SVEN
     assert (values["review"]["escalated"], values["review"]["seconds"]) == (True, 30 * 3600)

@@ -88,7 +88,7 @@ def local(text: str, zone: str) -> datetime:
 
 async def asked(desk: Signoff, topic: str, **policy: Any) -> Request:
     run = await desk.start("g", {"topic": topic, "policy": policy}, by="sales")
-    await desk.wait(run.thread_id, timeout=10)
+    await desk.wait(run.thread_id, timeout=30)
     [request] = (await desk.requests(thread_id=run.thread_id)).items
     return request
 
@@ -146,7 +146,7 @@ async def test_a_deadline_comes_when_the_clock_on_the_wall_says_so(
     assert (await desk.request(request.id)).state == "open"
     clock.time = due
     await passes(desk)
-    thread = await desk.wait(request.thread_id, timeout=10)
+    thread = await desk.wait(request.thread_id, timeout=30)
     waited = (due - local(start, zone)).total_seconds()
     assert thread.values["got"] == {"timed_out": True, "seconds": waited}
     assert await told(desk, request) == [
@@ -199,7 +199,7 @@ async def test_after_a_year_of_sleep_all_is_made_up_for_in_order_and_once(
         ]
         assert late.overdue
         await desk.decide(request.id, "approve", by="bob")
-    thread = await desk.wait(request.thread_id, timeout=10)
+    thread = await desk.wait(request.thread_id, timeout=30)
     assert thread.values["got"] == {"timed_out": closes, "seconds": 365 * 86400}
     if closes:
         assert await told(desk, request) == [

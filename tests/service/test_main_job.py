@@ -43,14 +43,14 @@ async def test_a_pause_becomes_a_request_and_its_decision_resumes_the_thread(
 ) -> None:
     desk = await open_desk({"payment": payment()})
     run = await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
-    thread = await desk.wait("t1", timeout=10)
+    thread = await desk.wait("t1", timeout=30)
     assert thread.status is ThreadStatus.INTERRUPTED
     [request] = (await desk.requests(thread_id="t1")).items
     assert (request.title, request.node, request.run_id) == ("Pay?", "review", run.id)
 
     decided = await desk.decide(request.id, "approve", by="jane", note="fine")
     assert decided.state == "decided"
-    thread = await desk.wait("t1", timeout=10)
+    thread = await desk.wait("t1", timeout=30)
     assert thread.status is ThreadStatus.IDLE
     assert thread.values["decision"] == {"action": "approve", "by": "jane", "note": "fine"}
     assert thread.values["finished"] == 1
@@ -62,7 +62,7 @@ async def test_of_64_decisions_at_once_one_wins_and_the_thread_goes_on_once(
 ) -> None:
     desk = await open_desk({"payment": payment()})
     await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
-    await desk.wait("t1", timeout=10)
+    await desk.wait("t1", timeout=30)
     [request] = (await desk.requests(thread_id="t1")).items
 
     async def vote(number: int) -> str:
@@ -76,7 +76,7 @@ async def test_of_64_decisions_at_once_one_wins_and_the_thread_goes_on_once(
 
     outcomes = await asyncio.gather(*(vote(number) for number in range(64)))
     assert outcomes.count("refused") == 63
-    thread = await desk.wait("t1", timeout=10)
+    thread = await desk.wait("t1", timeout=30)
     assert thread.values["finished"] == 1
     assert thread.values["decision"]["by"] in outcomes
 
@@ -84,14 +84,14 @@ async def test_of_64_decisions_at_once_one_wins_and_the_thread_goes_on_once(
 async def test_a_repeat_of_ones_own_decision_returns_the_first_answer(open_desk: OpenDesk) -> None:
     desk = await open_desk({"payment": payment()})
     await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
-    await desk.wait("t1", timeout=10)
+    await desk.wait("t1", timeout=30)
     [request] = (await desk.requests(thread_id="t1")).items
     first = await desk.decide(request.id, "approve", by="jane")
     again = await asyncio.gather(*(desk.decide(request.id, "approve", by="jane") for _ in range(8)))
     assert all(each.outcome == first.outcome for each in again)
     with pytest.raises(RequestClosed):
         await desk.decide(request.id, "reject", by="jane")
-    assert (await desk.wait("t1", timeout=10)).values["finished"] == 1
+    assert (await desk.wait("t1", timeout=30)).values["finished"] == 1
 
 
 async def test_a_decision_on_something_else_than_what_is_shown_is_refused(
@@ -99,7 +99,7 @@ async def test_a_decision_on_something_else_than_what_is_shown_is_refused(
 ) -> None:
     desk = await open_desk({"payment": payment()})
     await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
-    await desk.wait("t1", timeout=10)
+    await desk.wait("t1", timeout=30)
     [request] = (await desk.requests(thread_id="t1")).items
     with pytest.raises(StaleDigest):
         await desk.decide(request.id, "approve", by="jane", digest="sha256:0")
@@ -130,7 +130,7 @@ async def test_what_is_shown_keeps_the_order_in_which_the_author_wrote_it(
     builder.add_edge(START, "review")
     desk = await open_desk({"ordered": builder})
     await desk.start("ordered", {"answer": ""}, by="sales", thread_id="t1")
-    await desk.wait("t1", timeout=10)
+    await desk.wait("t1", timeout=30)
     [request] = (await desk.requests(thread_id="t1")).items
     assert list(request.payload["show"]) == ["supplier", "iban", "amount"]
     assert list(request.actions[0]["schema"]["properties"]) == ["zone", "area"]
@@ -143,7 +143,7 @@ async def test_a_desk_that_leaves_work_to_others_works_when_it_is_told_to(
     await desk.start("payment", {"amount": 3}, by="sales", thread_id="t1")
     assert (await desk.thread("t1")).status is ThreadStatus.BUSY
     worker = asyncio.create_task(desk.work())
-    assert (await desk.wait("t1", timeout=10)).status is ThreadStatus.INTERRUPTED
+    assert (await desk.wait("t1", timeout=30)).status is ThreadStatus.INTERRUPTED
     worker.cancel()
     with pytest.raises(asyncio.CancelledError):
         await worker

@@ -46,14 +46,14 @@ def graph() -> StateGraph:
 async def asked(desk: Signoff, by: str = "sales", **policy: Any) -> Any:
     """A request under this policy."""
     run = await desk.start("g", {"policy": policy}, by=by)
-    await desk.wait(run.thread_id, timeout=10)
+    await desk.wait(run.thread_id, timeout=30)
     [request] = (await desk.requests(thread_id=run.thread_id)).items
     return request
 
 
 async def outcome(desk: Signoff, request: Any) -> dict[str, Any]:
     """What the node got."""
-    thread = await desk.wait(request.thread_id, timeout=10)
+    thread = await desk.wait(request.thread_id, timeout=30)
     assert thread.error is None
     decision: dict[str, Any] = thread.values["decision"]
     return decision

@@ -127,7 +127,7 @@ async def test_a_call_for_a_group_that_there_is_not_is_refused_at_the_call(
     legal_desk: Signoff, to: str | list[str], refusal: str
 ) -> None:
     run = await legal_desk.start("reviews", {"to": to}, by="sales")
-    thread = await legal_desk.wait(run.thread_id, timeout=10)
+    thread = await legal_desk.wait(run.thread_id, timeout=30)
     assert thread.status == "error"
     assert re.search(refusal, thread.error or ""), thread.error
     assert (await legal_desk.requests(thread_id=run.thread_id)).total == 0
@@ -135,12 +135,12 @@ async def test_a_call_for_a_group_that_there_is_not_is_refused_at_the_call(
 
 async def test_a_call_may_name_somebody_who_signs_in_later(legal_desk: Signoff) -> None:
     run = await legal_desk.start("reviews", {"to": ["tom", "ann@firm.com"]}, by="sales")
-    assert (await legal_desk.wait(run.thread_id, timeout=10)).status == "interrupted"
+    assert (await legal_desk.wait(run.thread_id, timeout=30)).status == "interrupted"
     [request] = (await legal_desk.requests(thread_id=run.thread_id)).items
     with pytest.raises(Forbidden):
         await legal_desk.decide(request.id, "approve", by="jane")
     await legal_desk.decide(request.id, "approve", by="ann@firm.com")
-    assert (await legal_desk.wait(run.thread_id, timeout=10)).status == "idle"
+    assert (await legal_desk.wait(run.thread_id, timeout=30)).status == "idle"
 
 
 async def test_a_call_for_a_group_that_has_just_been_added_is_not_refused(
@@ -148,19 +148,19 @@ async def test_a_call_for_a_group_that_has_just_been_added_is_not_refused(
 ) -> None:
     await put_users(legal_desk.office, [TOM])
     run = await legal_desk.start("reviews", {"to": "group:board"}, by="sales")
-    assert (await legal_desk.wait(run.thread_id, timeout=10)).status == "interrupted"
+    assert (await legal_desk.wait(run.thread_id, timeout=30)).status == "interrupted"
 
 
 async def test_what_was_answered_goes_on_when_its_group_is_gone(legal_desk: Signoff) -> None:
     await put_users(legal_desk.office, [TOM])
     run = await legal_desk.start("reviews", {"to": ["group:board", "jane"]}, by="sales")
-    await legal_desk.wait(run.thread_id, timeout=10)
+    await legal_desk.wait(run.thread_id, timeout=30)
     [request] = (await legal_desk.requests(thread_id=run.thread_id)).items
     await remove_user(legal_desk.office, "tom")
     with pytest.raises(Forbidden):
         await legal_desk.decide(request.id, "approve", by="tom")
     await legal_desk.decide(request.id, "approve", by="jane")
-    thread = await legal_desk.wait(run.thread_id, timeout=10)
+    thread = await legal_desk.wait(run.thread_id, timeout=30)
     assert (thread.error, thread.values["by"]) == (None, "jane")
 
 
@@ -175,12 +175,12 @@ async def test_what_is_open_stays_open_when_its_group_is_gone_and_its_node_runs_
     async with Signoff(database_url, {"both": graph}, tmp_path / "signoff.toml") as desk:
         await put_users(desk.office, [JANE, TOM])
         run = await desk.start("both", {"to": "group:board"}, by="sales")
-        await desk.wait(run.thread_id, timeout=10)
+        await desk.wait(run.thread_id, timeout=30)
         await remove_user(desk.office, "tom")
         [ready] = (await desk.requests(thread_id=run.thread_id, node="prepare")).items
         # LangGraph runs the other branch again, which asks as before.
         await desk.decide(ready.id, "approve", by="jane")
-        thread = await desk.wait(run.thread_id, timeout=10)
+        thread = await desk.wait(run.thread_id, timeout=30)
         assert (thread.status, thread.error) == ("interrupted", None)
         [left] = (await desk.requests(thread_id=run.thread_id, state="open")).items
         assert left.pause.node == "review"
@@ -191,7 +191,7 @@ async def test_a_desk_that_knows_no_users_takes_any_name(database_url: str, tmp_
     file.write_text('[policy]\nto = "jane@firm.com"\n')
     async with Signoff(database_url, {"reviews": REVIEWS}, file) as desk:
         run = await desk.start("reviews", {"to": "group:board"}, by="sales")
-        assert (await desk.wait(run.thread_id, timeout=10)).status == "interrupted"
+        assert (await desk.wait(run.thread_id, timeout=30)).status == "interrupted"
         await put_users(desk.office, [TOM])
     with pytest.raises(InvalidPolicy, match=r"names 'jane@firm\.com', and there is no such user"):
         async with Signoff(database_url, {}, file, work=False):
