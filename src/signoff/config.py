@@ -24,7 +24,7 @@ from signoff.domain.duration import parse
 from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
-TABLES = ("calendar", "policy", "user")
+TABLES = ("breakpoints", "calendar", "policy", "user")
 """Tables of `signoff.toml` that are no settings: `signoff.policies` reads them."""
 
 PREFIX = "SIGNOFF_"

@@ -31,7 +31,7 @@ from signoff.service.cancel import cancel_run
 from signoff.service.office import Office
 from signoff.service.read import RequestPage
 from signoff.service.retry import retry
-from signoff.service.start_run import Order, start_run
+from signoff.service.start_run import Order, start_run, stop_options
 from signoff.service.stream import follow_thread, stream_options
 
 
@@ -70,6 +70,8 @@ class FrontDesk:
         metadata: dict[str, Any] | None = None,
         stream: str | Sequence[str] = (),
         subgraphs: bool = False,
+        interrupt_before: str | Sequence[str] = (),
+        interrupt_after: str | Sequence[str] = (),
     ) -> Run:
         """Start a run of a graph on a thread, a new one if it does not exist; it waits its turn.
 
@@ -78,9 +80,16 @@ class FrontDesk:
         and ``checkpoints``; with `subgraphs`, also what subgraphs stream. The runs that go on from
         it stream the same.
 
+        `interrupt_before` and `interrupt_after` name nodes to stop before and after, in place of
+        those that the graph was compiled with; ``"*"`` is all of them. The runs that go on from it
+        stop there as well. An `input` of None goes on from where the thread stands; at a breakpoint
+        that is a decision to continue, under the request's policy.
+
         Raises:
             GraphNotFound: The graph is not served here.
-            InvalidInput: The thread id, the principal or the input is not well formed.
+            NothingPending: There is no input, and the thread is new.
+            InvalidInput: The thread id, the principal, the input or a node is not well formed.
+            Forbidden: The thread stands at a breakpoint that `by` may not pass.
             TooLarge: The input is over 1 MiB.
         """
         order = Order(
@@ -91,7 +100,10 @@ class FrontDesk:
             config=config or {},
             context=context,
             metadata=metadata or {},
-            options=stream_options(stream, subgraphs=subgraphs),
+            options={
+                **stream_options(stream, subgraphs=subgraphs),
+                **stop_options(interrupt_before, interrupt_after),
+            },
         )
         return await start_run(self.office, order)
 

@@ -11,7 +11,8 @@ A request's policy is merged field by field from the call to `ask()`, the tables
 most specific first, and the defaults: the first that sets a field wins. The more conditions a table
 has the more specific it is; of tables with equally many, the one that comes first in the file is.
 
-Calendars and users stand in the same file, since policies name them. Whatever is wrong is refused
+Calendars and users stand in the same file, since policies name them, and so does how breakpoints
+are shown. Whatever is wrong is refused
 when the file is loaded, with its line.
 """
 
@@ -26,9 +27,11 @@ from typing import Any, TypeVar
 
 import structlog
 
+from signoff import breakpoints as breakpoint_tables
 from signoff import calendars as calendar_tables
 from signoff import fallbacks, toml_file
 from signoff import users as user_tables
+from signoff.breakpoints import BreakpointForm
 from signoff.domain.calendar import Calendar
 from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
@@ -87,6 +90,15 @@ class PolicyBook:
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     users: tuple[User, ...] = ()
     people: People | None = None
+    breakpoints: Mapping[str, BreakpointForm] = field(default_factory=dict)
+
+    def breakpoint_form(self, graph: str, nodes: Iterable[str]) -> BreakpointForm:
+        """How a stop at one of these nodes is shown; a table for the graph's own comes first."""
+        for node in nodes:
+            for name in (f"{graph}:{node}", node):
+                if name in self.breakpoints:
+                    return self.breakpoints[name]
+        return BreakpointForm()
 
     def policy_for(
         self,
@@ -297,6 +309,7 @@ class _Loader:
         """The book, if nothing is wrong."""
         users, places = self._named("user", user_tables.read)
         calendars, _ = self._named("calendar", calendar_tables.read)
+        breakpoints = self._breakpoints()
         rules = self._rules()
         for rule in rules:
             self._check_fallback(rule)
@@ -313,7 +326,12 @@ class _Loader:
             self._check_substitutes(users.values(), places, people.users)
         if self._problems:
             raise self._refusal()
-        return PolicyBook(rules=tuple(rules), calendars=calendars, users=tuple(users.values()))
+        return PolicyBook(
+            rules=tuple(rules),
+            calendars=calendars,
+            users=tuple(users.values()),
+            breakpoints=breakpoints,
+        )
 
     # --- tables ------------------------------------------------------------------------------
 
@@ -343,6 +361,24 @@ class _Loader:
                 self._problem(path, "/name", f"is {table['name']!r} once more")
             found[table["name"]], places[table["name"]] = made, path
         return found, places
+
+    def _breakpoints(self) -> dict[str, BreakpointForm]:
+        """The forms of breakpoints by their nodes."""
+        tables = self._document.content.get("breakpoints", {})
+        if not isinstance(tables, dict):
+            self._problem(("breakpoints",), "", "must be tables by nodes: [breakpoints.NODE]")
+            return {}
+        found = {}
+        for node, table in tables.items():
+            path = ("breakpoints", node)
+            if not isinstance(table, dict):
+                self._problem(path, "", f"must be a table: [breakpoints.{node}]")
+                continue
+            try:
+                found[node] = breakpoint_tables.read(table)
+            except InvalidPolicy as error:
+                self._problems_at(path, error.errors)
+        return found
 
     def _rules(self) -> list[Rule]:
         """The rules in order of precedence; a table of defaults comes last."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from signoff.domain.errors import InvalidInput, SignoffError
 from signoff.domain.key import Key
-from signoff.domain.request import Request
+from signoff.domain.request import BREAKPOINT, Request
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread
 from signoff.domain.user import User
@@ -122,9 +122,11 @@ def thread_json(thread: Thread, waiting: Sequence[Request] = ()) -> dict[str, An
 
 
 def interrupts_json(waiting: Sequence[Request]) -> dict[str, list[dict[str, Any]]]:
-    """What a thread waits for, by the task that asks."""
+    """What a thread waits for, by the task that asks. Not breakpoints, as in LangGraph."""
     interrupts: dict[str, list[dict[str, Any]]] = {}
     for request in waiting:
+        if request.kind == BREAKPOINT:
+            continue
         interrupts.setdefault(request.pause.task_id, []).append(
             {"id": request.interrupt_id, "value": request.payload}
         )

@@ -181,20 +181,30 @@ class Site:
             for thread_id in threads:
                 self.decide_one(http, thread_id, action)
 
-    def decide_one(self, http: httpx.Client, thread_id: str, action: str = "approve") -> None:
+    def decide_one(
+        self,
+        http: httpx.Client,
+        thread_id: str,
+        action: str = "approve",
+        values: dict[str, Any] | None = None,
+    ) -> None:
         """Decide what a thread asks, and return once that is accepted."""
         found = http.get("/requests", params={"thread_id": thread_id, "state": "open"})
         [request] = found.raise_for_status().json()["items"]
-        self.post_decision(http, request["id"], request["digest"], action)
+        self.post_decision(http, request["id"], request["digest"], action, values)
 
     @staticmethod
     def post_decision(
-        http: httpx.Client, request_id: str, digest: str, action: str = "approve"
+        http: httpx.Client,
+        request_id: str,
+        digest: str,
+        action: str = "approve",
+        values: dict[str, Any] | None = None,
     ) -> None:
         """Decide a request; done again, it is decided once."""
         answer = http.post(
             f"/requests/{request_id}/decisions",
-            json={"action": action, "digest": digest},
+            json={"action": action, "digest": digest, "values": values or {}},
             headers={"X-Signoff-Principal": REVIEWER, "Idempotency-Key": request_id},
         )
         assert answer.raise_for_status().status_code == 201

@@ -155,7 +155,7 @@ async def test_a_failed_run_answers_with_its_error(api: Api) -> None:
     assert joined.json() == result
 
 
-async def test_a_breakpoint_pauses_without_a_question_and_no_input_goes_on(api: Api) -> None:
+async def test_a_run_without_input_at_a_breakpoint_is_a_decision_to_go_on(api: Api) -> None:
     result = await api.wait("t", interrupt_before=["review"])
     assert result == {"topic": "tea", "text": "Draft about tea", "log": ["draft"]}
     assert (await api.http.get("/threads/t")).json()["status"] == "interrupted"

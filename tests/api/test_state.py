@@ -10,7 +10,6 @@ from langgraph.graph import END, START, StateGraph
 
 from signoff import Signoff
 from signoff.domain.errors import Conflict
-from signoff.service import update_state as updating
 from signoff.service.state import Place, get_state
 from signoff.service.update_state import update_state
 from tests.api import graphs
@@ -294,7 +293,7 @@ async def test_a_route_that_takes_too_long_changes_nothing_and_lets_the_thread_g
     await desk.wait("t", timeout=30)
     place = Place(thread_id="t")
     before = await get_state(desk.office, place)
-    monkeypatch.setattr(updating, "TIMEOUT", 0.2)
+    monkeypatch.setattr("signoff.graph.update.TIMEOUT", 0.2)
     with pytest.raises(Conflict, match="took more than"):
         await update_state(desk.office, place, {"fail": True}, as_node="first", by="jane")
     assert await get_state(desk.office, place) == before

@@ -162,6 +162,10 @@ def test_starting_needs_only_the_name_of_a_graph(signoff: Cli, project: Path):
     assert run["metadata"]["created_by"] == "sales"
     refused = signoff("start", "nothing", "--input", "{}")
     assert (refused.code, "payment" in refused.err) == (1, True)
+    stops = ("--interrupt-before", "review", "--interrupt-before", "pay", "--interrupt-after", "*")
+    run = signoff("start", "payment", "--input", "{}", *stops, "--json").json
+    assert run["kwargs"]["interrupt_before"] == ["review", "pay"]
+    assert run["kwargs"]["interrupt_after"] == "*"
     assert signoff("start", "payment").code == 1
     assert signoff("start", "payment", "--input", "{}", "--thread", "a/b").code == 1
 

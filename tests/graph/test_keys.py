@@ -190,3 +190,28 @@ async def test_a_desks_run_validates_answers_as_the_engine_does(open_desk: OpenD
     request = await the_open(desk)
     await desk.decide(request.id, "respond", values={"value": "done"}, by="jane")
     assert (await settled(desk)).values == {"seen": [3, "done"]}
+
+
+def test_the_channels_of_routes_and_the_task_of_no_node_are_the_engines() -> None:
+    graph = chain(asks_twice).compile()
+    assert keys.ROUTE + "asks_twice" in graph.channels
+    assert keys.TASKS in graph.channels
+    assert keys.NULL_TASK == _constants.NULL_TASK_ID
+
+
+async def test_the_engine_notes_which_stop_it_has_passed_where_it_is_looked_for() -> None:
+    def first(state: Log) -> Log:
+        return {"amount": 1}
+
+    def second(state: Log) -> Log:
+        return {"amount": 2}
+
+    graph = chain(first, second).compile(checkpointer=InMemorySaver(), interrupt_before=["second"])
+    config: Any = {"configurable": {"thread_id": "t"}}
+    await graph.ainvoke({"seen": []}, config)
+    stopped = await graph.checkpointer.aget_tuple(config)
+    assert keys.INTERRUPT not in stopped.checkpoint["versions_seen"]
+    await graph.ainvoke(None, config)
+    ended = await graph.checkpointer.aget_tuple(config)
+    seen = ended.checkpoint["versions_seen"][keys.INTERRUPT]
+    assert seen == stopped.checkpoint["channel_versions"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -44,6 +45,18 @@ def start(
         str | None,
         typer.Option(metavar="ID", help="The thread, made if it does not exist; else a new one."),
     ] = None,
+    interrupt_before: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE",
+            help="Stop before this node, in place of the graph's own breakpoints; may be repeated, "
+            "and * is every node.",
+        ),
+    ] = None,
+    interrupt_after: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="Stop after this node; as --interrupt-before."),
+    ] = None,
     by: By = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the thread is paused or done.")
@@ -67,10 +80,11 @@ def start(
     if wait and follow:
         raise typer.BadParameter("not together with --wait", param_hint="--follow")
     given = None if input is None else json_argument(input, "--input")
+    wanted = _Wanted(graph, given, thread, by, _nodes(interrupt_before), _nodes(interrupt_after))
     if follow:
-        _end(run(_followed(graph, given, thread, by, Printer() if as_json else ForPeople())))
+        _end(run(_followed(wanted, Printer() if as_json else ForPeople())))
         return
-    started, thread_after, waiting = run(_start(graph, given, thread, by, wait=wait))
+    started, thread_after, waiting = run(_start(wanted, wait=wait))
     if thread_after is None:
         if as_json:
             print_json(render.run_json(started))
@@ -89,17 +103,38 @@ def _end(thread: Thread | None) -> None:
         raise typer.Exit(FAILED)
 
 
-async def _followed(
-    graph: str, given: Any, thread_id: str | None, by: str | None, printer: Printer
-) -> Thread | None:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The run that is to be started."""
+
+    graph: str
+    given: Any
+    thread_id: str | None
+    by: str | None
+    interrupt_before: str | list[str]
+    interrupt_after: str | list[str]
+
+    async def start(self, desk: FrontDesk, **options: Any) -> Run:
+        return await desk.start(
+            self.graph,
+            self.given,
+            by=principal(desk.settings, self.by),
+            interrupt_before=self.interrupt_before,
+            interrupt_after=self.interrupt_after,
+            **{"thread_id": self.thread_id, **options},
+        )
+
+
+def _nodes(names: list[str] | None) -> str | list[str]:
+    return "*" if "*" in (names or ()) else names or []
+
+
+async def _followed(wanted: _Wanted, printer: Printer) -> Thread | None:
     """The thread, once it is done; None if whoever followed it has left."""
     async with open_desk() as desk:
-        thread_id = thread_id or new_thread_id()
+        thread_id = wanted.thread_id or new_thread_id()
         after = await newest_event(desk.office, thread_id)
-        who = principal(desk.settings, by)
-        started = await desk.start(
-            graph, given, by=who, thread_id=thread_id, stream=MODES, subgraphs=True
-        )
+        started = await wanted.start(desk, thread_id=thread_id, stream=MODES, subgraphs=True)
         printer.begin(started)
         warning = asyncio.create_task(_warn(desk, started))
         try:
@@ -113,13 +148,9 @@ async def _followed(
         return done
 
 
-async def _start(
-    graph: str, given: Any, thread_id: str | None, by: str | None, *, wait: bool
-) -> tuple[Run, Thread | None, list[Request]]:
+async def _start(wanted: _Wanted, *, wait: bool) -> tuple[Run, Thread | None, list[Request]]:
     async with open_desk() as desk:
-        started = await desk.start(
-            graph, given, by=principal(desk.settings, by), thread_id=thread_id
-        )
+        started = await wanted.start(desk)
         if not wait:
             return started, None, []
         thread = await _waited(desk, started)

@@ -120,6 +120,8 @@ async def endings(
                             response_schema) ORDER BY opened_at, requests.id)
                       FROM requests
                      WHERE thread_id = threads.id AND delivered_at IS NULL
+                       -- As with LangGraph, a breakpoint is no interrupt.
+                       AND kind <> 'breakpoint'
                        AND (state = 'open' OR delivery IN ('pending', 'failed'))
                ) END AS interrupts
           FROM unnest(%s::text[], %s::uuid[]) AS asked (thread_id, run_id)

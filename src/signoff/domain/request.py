@@ -28,6 +28,9 @@ class RequestState(StrEnum):
     SUPERSEDED = "superseded"
 
 
+BREAKPOINT = "breakpoint"
+"""The kind of a stop before or after nodes, which LangGraph has no interrupt for."""
+
 MAX_COMMENT = 10_000
 """The longest comment, in characters."""
 

@@ -24,15 +24,21 @@ def assistant_id(graph: str) -> UUID:
 
 
 class Served:
-    """A graph under its name; without the graph, one that other processes execute."""
+    """A graph under its name; without the graph, one that other processes execute.
+
+    `breaks` says whether it, or a graph inside it, was compiled with breakpoints.
+    """
 
     def __init__(
         self,
         name: str,
         graph: Pregel[Any, Any, Any, Any] | None = None,
         saver: SignoffSaver | None = None,
+        *,
+        breaks: bool = False,
     ) -> None:
         self.name = name
+        self.breaks = breaks
         self._graph = graph
         self._saver = saver
 
@@ -62,6 +68,10 @@ class Served:
         if self._saver is None:
             raise ConfigError(f"this process does not execute graph {self.name!r}")
         return self._saver
+
+    def has_node(self, name: str) -> bool:
+        """Whether the graph has this node; of one that is executed elsewhere, that is not known."""
+        return self._graph is None or name in self._graph.nodes
 
 
 class Catalog(Mapping[str, Served]):

@@ -18,10 +18,10 @@ from signoff.db.pool import Connection
 from signoff.db.requests import Answered
 from signoff.domain.audit import AuditEntry
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import Pause, Request, RequestState
+from signoff.domain.request import BREAKPOINT, Pause, Question, Request, RequestState
 from signoff.graph.guard import VOID, Answers
 from signoff.graph.memory import Pausing, Trail
-from signoff.graph.opening import Opener
+from signoff.graph.opening import Opener, opened_entry
 from signoff.graph.pauses import understand
 from signoff.graph.writes import (
     Task,
@@ -122,6 +122,12 @@ class RunContext:
         """Whether a task of the graph waits for an answer, as far as this run has seen."""
         return bool(self._waiting)
 
+    @property
+    def breakpoints(self) -> list[Request]:
+        """The requests of stops before and after nodes that this run knows of."""
+        known = [tracked.request for tracked in self._known.values()]
+        return [request for request in known if request.kind == BREAKPOINT]
+
     def pausing(self) -> Pausing:
         """How this run leaves its thread, as far as that can be said without a look."""
         left = [t.request for t in self._known.values() if t.request.id not in self.delivered]
@@ -155,6 +161,22 @@ class RunContext:
             for tracked in self._known.values()
             if tracked.delivering and tracked.request.id not in self.delivered
         ]
+
+    async def stop(self, question: Question, pause: Pause, revises: Request | None) -> None:
+        """Ask whether to go on, where the thread has stopped before or after nodes.
+
+        Raises:
+            LeaseLost: Somebody else holds the thread by now.
+        """
+        remark = ANEW if revises is not None and revises.voided else None
+        write = Write(self.stream)
+        self._open(write, question, pause, revises.id if revises else None, remark)
+        await self.send(write)
+        self.tell([BREAKPOINT])
+
+    def note_passed(self, write: Write, request: Request) -> None:
+        """Add to what carries out a decision at a stop that it is delivered by it."""
+        self._deliver(write, request)
 
     def note_writes(self, write: Write, writes: Writes, task: Task) -> None:
         """Add to a task's `write` what it means for requests: opened, revised, delivered, left."""
@@ -212,13 +234,15 @@ class RunContext:
                 and request.pause.position < answered
                 and request.pause.position not in passed_over
             ):
-                self.delivered.add(request.id)
-                at = self.now()
-                write.add(
-                    "delivered",
-                    {"id": request.id, "thread_id": self.lease.thread_id, "at": at},
-                )
-                self._audit(write, "request.delivered", request.id)
+                self._deliver(write, request)
+
+    def _deliver(self, write: Write, request: Request) -> None:
+        self.delivered.add(request.id)
+        write.add(
+            "delivered",
+            {"id": request.id, "thread_id": self.lease.thread_id, "at": self.now()},
+        )
+        self._audit(write, "request.delivered", request.id)
 
     def _leave_task(self, write: Write, task_id: str) -> None:
         if not any(t.request.state is RequestState.OPEN for t in self._of_task(task_id)):
@@ -244,27 +268,7 @@ class RunContext:
         question = understand(interrupt.value, schema(interrupt), node=pause.node)
         if tracked is None:
             revises, remark = self._passed_over(write, pause.task_id)
-            request = self._opener.open(
-                question,
-                pause,
-                at=self.now(),
-                run_id=self.run_id,
-                involved=self._involved,
-                revises=revises,
-                remark=remark,
-            )
-            self._known[interrupt.id] = Tracked(request)
-            write.add("opened", requests.row(request))
-            self._audit(
-                write,
-                "request.opened",
-                request.id,
-                kind=question.kind,
-                title=question.title,
-                digest=question.digest,
-                checkpoint_id=pause.checkpoint_id,
-                policy=request.policy.to_json(),
-            )
+            self._open(write, question, pause, revises, remark)
         elif tracked.request.state is RequestState.OPEN and (
             tracked.request.question.digest != question.digest
         ):
@@ -273,6 +277,27 @@ class RunContext:
             remark = f"{REVISED} {question.remark}" if question.remark else REVISED
             tracked.request = replace(tracked.request, question=question, remark=remark, votes=())
             write.then(partial(self._revise, tracked.request))
+
+    def _open(
+        self,
+        write: Write,
+        question: Question,
+        pause: Pause,
+        revises: str | None,
+        remark: str | None,
+    ) -> None:
+        request = self._opener.open(
+            question,
+            pause,
+            at=self.now(),
+            run_id=self.run_id,
+            involved=self._involved,
+            revises=revises,
+            remark=remark,
+        )
+        self._known[pause.interrupt_id] = Tracked(request)
+        write.add("opened", requests.row(request))
+        write.add("audit", audit.row(opened_entry(request)))
 
     async def _revise(self, request: Request, conn: Connection) -> None:
         if await requests.revise(conn, request):

@@ -29,11 +29,7 @@ def serve(graphs: Mapping[str, GraphLike], saver: Callable[[str], SignoffSaver])
     Raises:
         ConfigError: One is no graph, or does not compile.
     """
-    savers = {name: saver(name) for name in graphs}
-    return Catalog(
-        Served(name, compile_graph(name, graph, savers[name]), savers[name])
-        for name, graph in graphs.items()
-    )
+    return Catalog(_served(name, graph, saver(name)) for name, graph in graphs.items())
 
 
 def compile_graph(name: str, graph: GraphLike, saver: SignoffSaver) -> Pregel[Any, Any, Any, Any]:
@@ -62,6 +58,16 @@ def _compiled(name: str, graph: GraphLike, saver: SignoffSaver) -> Pregel[Any, A
     raise ConfigError(
         f"graph {name!r} is {type(graph).__name__}, not a StateGraph or its compile()"
     )
+
+
+def _served(name: str, graph: GraphLike, saver: SignoffSaver) -> Served:
+    compiled = compile_graph(name, graph, saver)
+    everywhere = [compiled, *(inner for _, inner in compiled.get_subgraphs(recurse=True))]
+    breaks = any(
+        isinstance(each, Pregel) and bool(each.interrupt_before_nodes or each.interrupt_after_nodes)
+        for each in everywhere
+    )
+    return Served(name, compiled, saver, breaks=breaks)
 
 
 def load(

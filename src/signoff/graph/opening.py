@@ -9,7 +9,9 @@ from typing import Any
 
 import structlog
 
+from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import InvalidPolicy
+from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Pause, Question, Request
 from signoff.domain.timetable import deadline
 from signoff.envelope import check_groups, is_envelope
@@ -79,3 +81,22 @@ class Opener:
             revises=revises,
             remark=" ".join(said) or None,
         )
+
+
+def opened_entry(request: Request) -> AuditEntry:
+    """What the audit says of a request that was opened."""
+    return AuditEntry(
+        event="request.opened",
+        thread_id=request.thread_id,
+        by=SYSTEM,
+        at=request.opened_at,
+        request_id=request.id,
+        run_id=request.run_id,
+        data={
+            "kind": request.kind,
+            "title": request.title,
+            "digest": request.digest,
+            "checkpoint_id": request.checkpoint_id,
+            "policy": request.policy.to_json(),
+        },
+    )

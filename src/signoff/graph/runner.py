@@ -22,12 +22,13 @@ from signoff.db.group import GroupCommit
 from signoff.db.pool import Database
 from signoff.domain.errors import DatabaseUnreachable, LeaseLost
 from signoff.domain.jsontext import to_json
-from signoff.domain.request import Delivery, Request, RequestState
+from signoff.domain.request import BREAKPOINT, Delivery, Request, RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.graph.assignment import REASK, Assignment
 from signoff.graph.catalog import Served
 from signoff.graph.context import Head, RunContext
 from signoff.graph.effects import EffectLog
+from signoff.graph.gate import Gate
 from signoff.graph.keys import ERROR, RUN, STRICT_RESUME
 from signoff.graph.letting_go import let_go
 from signoff.graph.memory import Pausing
@@ -118,6 +119,7 @@ class _Execution:
         self._failed: dict[str, str] = {}
         self._moved_on: set[str] = set()
         self._taken: list[str] = []
+        self._passed = self._stopped = False
         self._context = RunContext(
             stream=assignment.stream,
             group=group,
@@ -140,6 +142,14 @@ class _Execution:
                 self._wish, assignment.run, assignment.stream, group, known=known
             )
             self._context.tell = self.publisher.is_asked
+        self._gate = Gate(
+            served,
+            database,
+            assignment.run,
+            self._context,
+            self._metadata(),
+            reask=assignment.run.options.get(REASK),
+        )
 
     def let_go(self) -> None:
         """Break the cycles of references that the run has left."""
@@ -151,13 +161,17 @@ class _Execution:
         try:
             config = self._config()
             head = await self._head()
+            if self._gate.concerns(head):
+                if (held := await self._at_gate()) is not None:
+                    return held
+                head = await self._checkpoint("")
             given = await self._given(head, config)
             if given is _NOTHING:
                 return self._nothing_given(head)
             if "checkpoint_id" not in config["configurable"]:
                 self._context.head = Head(head)
             await self._go(given, config)
-            paused = self._context.paused or await self._at_breakpoint()
+            paused = self._context.paused or self._stopped
         except UnknownInterruptError as error:
             await self._assignment.stream.flush()
             return self._ended(RunStatus.FAILED, f"the question is not pending any more: {error}")
@@ -186,6 +200,7 @@ class _Execution:
         if publisher is None:
             async for values in self.graph.astream(given, config, stream_mode="values", **settings):
                 self._values = values
+            self._stopped = await self._gate.stop()
             return
         modes: Any = wish.engine_modes
         async for part in self.graph.astream(
@@ -195,6 +210,7 @@ class _Execution:
             if mode == "values" and not namespace:
                 self._values = payload
             publisher.put(namespace, mode, payload)
+        self._stopped = await self._gate.stop()
 
     async def _flush_after(self, error: Exception) -> None:
         """Wait for what a failed run has written; its own failure to write is no error twice.
@@ -272,17 +288,41 @@ class _Execution:
                 RUN: self._context,
                 STRICT_RESUME: True,
             },
-            "metadata": {
-                **run.metadata,
-                "run_id": run.id,
-                "graph_id": run.graph,
-                "created_by": run.by,
-            },
+            "metadata": self._metadata(),
         }
         if run.fork_from is not None:
             config["configurable"] |= {"checkpoint_id": run.fork_from, "checkpoint_ns": ""}
         config |= {key: given[key] for key in ("recursion_limit", "tags") if key in given}
         return cast("RunnableConfig", config)
+
+    def _metadata(self) -> dict[str, Any]:
+        run = self._run
+        return {
+            **run.metadata,
+            "run_id": run.id,
+            "graph_id": run.graph,
+            "created_by": run.by,
+        }
+
+    async def _at_gate(self) -> Result | None:
+        """How the run ends where it begins, if a breakpoint holds it there."""
+        arrival = await self._gate.arrive()
+        self._failed |= arrival.failed
+        self._moved_on |= arrival.gone
+        self._passed = arrival.passed
+        if not arrival.held:
+            return None
+        await self._assignment.stream.flush()
+        state = await self.graph.aget_state({"configurable": {"thread_id": self._run.thread_id}})
+        shown = self.graph.output_channels
+        self._values = (
+            state.values.get(shown)
+            if isinstance(shown, str)
+            else {name: state.values[name] for name in shown if name in state.values}
+        )
+        if arrival.failed:
+            return self._ended(RunStatus.FAILED, "; ".join(arrival.failed.values()))
+        return self._ended(RunStatus.PAUSED, None)
 
     async def _head(self) -> CheckpointTuple | None:
         if self._assignment.fresh:
@@ -306,6 +346,8 @@ class _Execution:
             return run.input
         resume: dict[str, Any] = {}
         for request in self._assignment.known:
+            if request.kind == BREAKPOINT and request.delivered_at is None:
+                continue  # the gate has seen to it
             if request.id == run.options.get(REASK):
                 resume |= await self._asking_anew(request, head, config)
             elif request.delivery in (Delivery.PENDING, Delivery.FAILED):
@@ -314,7 +356,7 @@ class _Execution:
                 resume |= await self._passing_over(request, head)
         if resume:
             return Command(resume=resume)
-        if self._taken or self._context.undelivered():
+        if self._passed or self._taken or self._context.undelivered():
             return None
         if self._failed and (run.kind is RunKind.RESUME or REASK in run.options):
             return _NOTHING
@@ -416,20 +458,6 @@ class _Execution:
                 return None  # a function, which may call any graph
             graph = inner
         return None
-
-    async def _at_breakpoint(self) -> bool:
-        """Whether the run stopped before or after a node, which nothing in the database marks."""
-        options = self._run.options
-        if not (
-            self.graph.interrupt_before_nodes
-            or self.graph.interrupt_after_nodes
-            or options.get("interrupt_before")
-            or options.get("interrupt_after")
-        ):
-            return False
-        await self._assignment.stream.flush()
-        state = await self.graph.aget_state({"configurable": {"thread_id": self._run.thread_id}})
-        return bool(state.next)
 
 
 _NOTHING = object()

@@ -23,7 +23,9 @@ from langchain_core.messages import (
 
 from signoff.db import stream_events
 from signoff.db.group import GroupCommit, Stream, Write
+from signoff.domain.request import BREAKPOINT
 from signoff.domain.run import Run
+from signoff.graph.keys import INTERRUPT
 from signoff.graph.streamed import as_json, asked, shown
 from signoff.graph.wish import Wish
 
@@ -57,9 +59,11 @@ class Publisher:
             self._put_message(namespace, payload)
             return
         questions = asked(mode, payload)
+        if mode == "updates" and payload.get(INTERRUPT) == ():
+            questions = {BREAKPOINT}  # so LangGraph tells of a stop before or after nodes
         if mode in self._wish.modes:
             self._append(_named(mode, namespace), shown(mode, payload), questions)
-        elif mode == "updates" and questions and "values" not in self._wish.modes:
+        elif mode == "updates" and questions - {BREAKPOINT} and "values" not in self._wish.modes:
             # As LangGraph's server does it: a pause is told in any case.
             self._append(_named("values", namespace), shown(mode, payload), questions)
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 from signoff.db.pool import Connection, Cursor, DriverError
-from signoff.domain.errors import InvalidInput, SignoffError
+from signoff.domain.errors import Conflict, InvalidInput, SignoffError
 from signoff.domain.jsontext import to_json
+from signoff.graph.breakpoints import Stop, stops
 from signoff.graph.catalog import Served
 from signoff.graph.saver import SignoffSaver
 from signoff.graph.state import Place, checkpoint_json, state_at
+
+TIMEOUT = 30.0
+"""Seconds that a graph may take over an update. Its reducers and the route out of the node run."""
+
+T = TypeVar("T")
 
 
 class PinnedSaver(SignoffSaver):
@@ -19,40 +27,76 @@ class PinnedSaver(SignoffSaver):
 
     def __init__(self, saver: SignoffSaver, conn: Connection) -> None:
         super().__init__(saver._database, saver._group, saver.graph, now=saver.now)
-        self._pinned = conn
+        self.pinned = conn
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
-        yield self._pinned
+        yield self.pinned
 
     @asynccontextmanager
     async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[Cursor]:
-        async with self._pinned.cursor(binary=True) as cursor:
+        async with self.pinned.cursor(binary=True) as cursor:
             yield cursor
 
 
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What an update has made: its checkpoint, the thread's values, and where the thread stops."""
+
+    checkpoint: dict[str, Any]
+    values: Any
+    stops: Sequence[Stop]
+
+
 async def update_state(
-    conn: Connection, served: Served, place: Place, values: Any, *, as_node: str | None
-) -> tuple[dict[str, Any], Any]:
-    """Write a new state after the one at a place: its checkpoint, and the thread's values with it.
+    conn: Connection,
+    served: Served,
+    place: Place,
+    values: Any,
+    *,
+    as_node: str | None,
+    breaks: Mapping[str, Any],
+) -> Updated:
+    """Write a new state after the one at a place.
 
     The caller holds the thread. Requests of pauses that the new checkpoint leaves behind are
-    superseded.
+    superseded. `breaks` are the options of the run that the thread stands at, for its breakpoints.
 
     Raises:
         CheckpointNotFound: There is no such checkpoint.
         InvalidInput: The graph does not take these values here.
+        Conflict: It takes too long over them.
     """
     if place.id is not None:
         await state_at(served, place)
     graph = served.graph.copy({"checkpointer": PinnedSaver(served.saver, conn)})
+    config = await within_bounds(graph.aupdate_state(place.config(), values, as_node=as_node))
+    latest = await graph.aget_state(Place(thread_id=place.thread_id).config())
+    before, after = breaks.get("interrupt_before"), breaks.get("interrupt_after")
+    found: list[Stop] = []
+    if served.breaks or before or after:
+        saver = cast("SignoffSaver", graph.checkpointer)
+        found = await stops(graph, saver, place.thread_id, before=before, after=after)
+    return Updated(checkpoint_json(config, place.thread_id), to_json(latest.values), found)
+
+
+async def within_bounds(update: Awaitable[T]) -> T:
+    """What an update of a graph's state returns; its reducers and routes run with it.
+
+    Raises:
+        InvalidInput: The graph does not take it.
+        Conflict: It takes too long over it.
+    """
     try:
-        config = await graph.aupdate_state(place.config(), values, as_node=as_node)
+        async with asyncio.timeout(TIMEOUT):
+            return await update
+    except TimeoutError as error:
+        raise Conflict(
+            f"The graph took more than {TIMEOUT:.0f} s over the update; nothing was changed."
+        ) from error
     except (SignoffError, DriverError):
         raise
     except Exception as error:  # LangGraph's own, and whatever a reducer or a route of it raises
         raise InvalidInput(
             f"the graph does not take this update: {type(error).__name__}: {error}"
         ) from error
-    latest = await graph.aget_state(Place(thread_id=place.thread_id).config())
-    return checkpoint_json(config, place.thread_id), to_json(latest.values)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from signoff.db import audit, runs, threads
+from signoff.db import audit, requests, runs, threads
 from signoff.db.group import Stream
 from signoff.db.runs import Beginning
 from signoff.domain.audit import AuditEntry
-from signoff.domain.errors import NothingPending, ThreadBusy, ThreadNotFound
+from signoff.domain.errors import (
+    FieldError,
+    InvalidInput,
+    NothingPending,
+    ThreadBusy,
+    ThreadNotFound,
+)
 from signoff.domain.jsontext import check
 from signoff.domain.principal import check_principal
+from signoff.domain.request import BREAKPOINT, RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.domain.thread import check_thread_id
 from signoff.graph.assignment import Assignment
+from signoff.graph.catalog import Served
 from signoff.ids import new_id
+from signoff.service.decide import resume
 from signoff.service.office import Office, give_work, graph_metadata
+from signoff.service.resuming import Terms, said
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +50,17 @@ class Order:
     enqueue: bool = True
 
 
+def stop_options(before: str | Sequence[str], after: str | Sequence[str]) -> dict[str, Any]:
+    """The options of a run that stops before and after these nodes; ``"*"`` is all of them."""
+    options: dict[str, Any] = {}
+    for name, given in (("interrupt_before", before), ("interrupt_after", after)):
+        if given == "*":
+            options[name] = "*"
+        elif given:
+            options[name] = [given] if isinstance(given, str) else list(given)
+    return options
+
+
 async def start_run(office: Office, order: Order) -> Run:
     """Commit a run, with the job that executes it.
 
@@ -48,6 +70,7 @@ async def start_run(office: Office, order: Order) -> Run:
         ThreadBusy: A run is under way and this one is not to wait for it.
         NothingPending: There is nothing to go on with: the thread is new.
         InvalidInput: The thread id, the principal or the input is not well formed.
+        Forbidden: The thread stands at a breakpoint that the caller may not pass.
         TooLarge: The input is over 1 MiB.
     """
     served = office.catalog.find(order.graph)
@@ -60,6 +83,9 @@ async def start_run(office: Office, order: Order) -> Run:
         ("/metadata", order.metadata),
     ):
         check(value, where=where)
+    _check_nodes(served, order.options)
+    if order.input is None and (passing := await _pass_breakpoints(office, order, served.name)):
+        return passing
     run, entry = _run(office, order, served.name)
     if order.create and order.input is not None:
         begun = await _begin_on_new_thread(office, order, run, entry)
@@ -79,6 +105,36 @@ async def start_run(office: Office, order: Order) -> Run:
     if lease is not None and office.hand is not None:
         office.hand.take(lease)
     return run
+
+
+def _check_nodes(served: Served, options: dict[str, Any]) -> None:
+    for name in ("interrupt_before", "interrupt_after"):
+        given = options.get(name) or ()
+        unknown = [] if given == "*" else [each for each in given if not served.has_node(each)]
+        if unknown:
+            problem = f"names {unknown[0]!r}, which is no node of graph {served.name!r}"
+            raise InvalidInput(f"{name} {problem}", [FieldError(f"/{name}", problem)])
+
+
+async def _pass_breakpoints(office: Office, order: Order, graph: str) -> Run | None:
+    """Go on with a thread that stands at breakpoints, which is to decide them; None if it does not.
+
+    It is a decision by the caller, under the policies of the requests. The run goes on as the
+    one that stopped there was started, with what the order has of other options.
+    """
+    async with office.database.connection() as conn:
+        known = await requests.known(conn, order.thread_id)
+    open_ = [r for r in known if r.kind == BREAKPOINT and r.state is RequestState.OPEN]
+    if not open_:
+        return None
+    as_started = {"config": order.config, "context": order.context}
+    terms = Terms(
+        options=order.options,
+        metadata=order.metadata,
+        as_started={name: given for name, given in as_started.items() if said(given)},
+    )
+    answers = dict.fromkeys(request.pause.interrupt_id for request in open_)
+    return await resume(office, order.thread_id, answers, by=order.by, graph=graph, terms=terms)
 
 
 def _run(office: Office, order: Order, graph: str) -> tuple[Run, AuditEntry]:

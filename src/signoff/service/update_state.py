@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from signoff.db import audit, notices, threads
+from signoff.db import audit, notices, requests, runs, threads
+from signoff.db.group import Stream, Write, execute
+from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import (
     CheckpointNotFound,
@@ -15,13 +17,19 @@ from signoff.domain.errors import (
 )
 from signoff.domain.jsontext import check
 from signoff.domain.principal import check_principal
+from signoff.domain.request import BREAKPOINT, Request, RequestState
+from signoff.domain.run import Run
+from signoff.domain.thread import Lease
 from signoff.graph import update
+from signoff.graph.breakpoints import Stop
+from signoff.graph.catalog import Served
+from signoff.graph.gate import question_of
+from signoff.graph.opening import opened_entry
 from signoff.graph.state import Place
 from signoff.ids import is_id
 from signoff.service.office import Office
 
-TIMEOUT = 30.0
-"""Seconds that a graph may take over an update. Its reducers and the route out of the node run."""
+UPDATED = "The state was changed by hand while this was open."
 
 
 async def update_state(
@@ -34,7 +42,7 @@ async def update_state(
     lease needs this lock, so there is one writer as ever, with nothing to hand back and nothing
     that a crash could leave behind. The epoch is raised, so that a write which an earlier holder
     may still have on its way is refused. Open requests that the update leaves behind are
-    superseded.
+    superseded; where the thread stands at a breakpoint, it is asked anew with the new state.
 
     Raises:
         ThreadNotFound, CheckpointNotFound: There is no such thread or checkpoint.
@@ -58,17 +66,14 @@ async def update_state(
         if thread.graph is None:
             raise Conflict(f"Thread {thread.id} has no graph yet: start a run on it first.")
         served = office.catalog.find(thread.graph)
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                checkpoint, state = await update.update_state(
-                    conn, served, place, values, as_node=as_node
-                )
-        except TimeoutError as error:
-            raise Conflict(
-                f"The graph took more than {TIMEOUT:.0f} s over the update; nothing was changed."
-            ) from error
+        known = await requests.known(conn, thread.id)
+        latest = await runs.latest(conn, thread.id)
+        updated = await update.update_state(
+            conn, served, place, values, as_node=as_node, breaks=latest.options if latest else {}
+        )
         lease = await threads.fence(conn, thread.id)
-        await threads.record(conn, lease, values=state, error=None, at=at)
+        await threads.record(conn, lease, values=updated.values, error=None, at=at)
+        await _ask(conn, office, served, lease, updated.stops, latest, known)
         await threads.rest(conn, thread.id, at=at)
         await audit.append(
             conn,
@@ -77,8 +82,38 @@ async def update_state(
                 thread_id=thread.id,
                 by=by,
                 at=at,
-                data={"checkpoint_id": checkpoint["checkpoint_id"], "as_node": as_node},
+                data={"checkpoint_id": updated.checkpoint["checkpoint_id"], "as_node": as_node},
             ),
         )
         await notices.thread_changed(conn, thread.id)
-    return checkpoint
+    return updated.checkpoint
+
+
+async def _ask(
+    conn: Connection,
+    office: Office,
+    served: Served,
+    lease: Lease,
+    stops: Sequence[Stop],
+    run: Run | None,
+    known: Sequence[Request],
+) -> None:
+    """Ask anew where the thread stands at a breakpoint: the state is another one."""
+    if not stops:
+        return
+    left = [each for each in known if each.kind == BREAKPOINT and each.state is RequestState.OPEN]
+    involved = [name for each in known for name in each.involved]
+    write = Write(Stream(lease))
+    for stop in stops:
+        request = served.saver.opener.open(
+            question_of(served, stop),
+            stop.pause(lease.thread_id, served.name, again=0),
+            at=office.now(),
+            run_id=run.id if run else None,
+            involved=involved or ([run.by] if run else []),
+            revises=left[0].id if left else None,
+            remark=UPDATED if left else None,
+        )
+        write.add("opened", requests.row(request))
+        write.add("audit", audit.row(opened_entry(request)))
+    await execute(conn, [write])

@@ -120,5 +120,22 @@ def chain(**nodes: Any) -> StateGraph[Any]:
     return builder
 
 
+def route(state: State) -> str:
+    """Where to go on: asked as `prepare` ends, and again with the values of a reviewer."""
+    gate("route")
+    return "finalize"
+
+
+def stopping() -> Any:
+    """A graph that pays after a breakpoint, to which a reviewer may add."""
+    builder: StateGraph[Any] = StateGraph(State)
+    builder.add_node("prepare", prepare)
+    builder.add_node("finalize", finalize)
+    builder.add_edge(START, "prepare")
+    builder.add_conditional_edges("prepare", route, ["finalize"])
+    return builder.compile(interrupt_before=["finalize"])
+
+
+payment_at_breakpoint = stopping()
 payment = chain(prepare=prepare, review=review, finalize=finalize)
 payment_async = chain(prepare=prepare_async, review=review_async, finalize=finalize_async)

@@ -14,6 +14,7 @@ from signoff.domain.errors import ConfigError
 from signoff.graph.pauses.agent_inbox import AgentInboxKind
 from signoff.graph.pauses.ask import AskKind
 from signoff.graph.pauses.base import PauseKind
+from signoff.graph.pauses.breakpoint import BreakpointKind
 from signoff.graph.pauses.choice import ChoiceKind
 from signoff.graph.pauses.form import FormKind
 from signoff.graph.pauses.question import QuestionKind
@@ -32,14 +33,13 @@ BARE: tuple[PauseKind, ...] = (
     AgentInboxKind(),
     FormKind(),
     ChoiceKind(),
+    BreakpointKind(),
 )
-"""How graphs pause that know nothing of Signoff, those told apart most surely first."""
+"""How graphs pause that know nothing of Signoff, those told apart most surely first; a breakpoint
+is never read from an interrupt."""
 
 LAST = QuestionKind()
 """Whatever is none of the others."""
-
-ELSEWHERE = frozenset({"breakpoint"})
-"""Kinds of pauses that are no interrupts."""
 
 
 @cache
@@ -50,7 +50,7 @@ def kinds() -> Mapping[str, PauseKind]:
         ConfigError: A package has added one that cannot be used.
     """
     own = (*FIRST, *BARE, LAST)
-    taken = {kind.name: "Signoff" for kind in own} | dict.fromkeys(ELSEWHERE, "Signoff")
+    taken = {kind.name: "Signoff" for kind in own}
     added: list[PauseKind] = []
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         kind = _load(point)
