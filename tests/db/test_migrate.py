@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from procrastinate.schema import SchemaManager
 from psycopg import AsyncConnection
 
+import signoff
 from signoff import Signoff
 from signoff.config import Settings
 from signoff.db.pool import Database
 from signoff.domain.errors import SchemaMissing, SchemaTooNew, SchemaTooOld
 from signoff.service.migrate import check, migrate
 from tests.helpers import Log, chain, settled
+
+MIGRATIONS = Path(signoff.__file__).parent / "db" / "migrations"
 
 
 async def asked(database: Database, statement: str) -> Any:
@@ -57,6 +61,11 @@ def test_processes_that_start_at_once_make_the_schema_once(empty_database_url: s
     applied = [int(process.communicate(timeout=60)[0]) for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert sorted(map(bool, applied)) == [False, False, True]
+
+
+def test_our_migrations_are_numbered_without_a_gap() -> None:
+    numbers = sorted(int(file.name[:4]) for file in MIGRATIONS.iterdir() if file.suffix == ".sql")
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 async def test_a_database_without_the_schema_is_refused(empty_database_url: str) -> None:
