@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import httpx
+from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from signoff.api.app import OPEN
 from signoff.api.principals import HEADER
 from signoff.db.request_lists import SORTS
-from tests.api.conftest import Api
+from tests.api.conftest import Api, problem
 
 
 async def test_it_is_served_and_all_its_references_lead_somewhere(api: Api) -> None:
@@ -57,3 +60,20 @@ def _references(part: Any) -> list[str]:
         return []
     below = [found for each in part.values() for found in _references(each)]
     return [part["$ref"], *below] if isinstance(part.get("$ref"), str) else below
+
+
+async def test_it_can_be_read_and_tried_on_a_page_that_needs_no_other_host(api: Api) -> None:
+    desk = FastAPI()
+    desk.mount("/desk", api.app)
+    transport = httpx.ASGITransport(desk)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as nobody:
+        page = await nobody.get("/desk/docs")
+        assert "default-src 'self'" in page.headers["content-security-policy"]
+        files = re.findall('(?:src|href)="(?!data:)([^"]+)"', page.text)
+        assert len(files) == 3
+        for file in files:
+            answer = await nobody.get(str(page.url.join(file)))
+            assert answer.status_code == 200, file
+            assert answer.headers["content-type"].startswith(("text/javascript", "text/css"))
+        assert (await nobody.get(str(page.url.join("openapi.json")))).json()["paths"]
+        problem(await nobody.get("/desk/docs/swagger-ui/nothing.js"), 404, "route_not_found")

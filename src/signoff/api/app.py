@@ -26,6 +26,7 @@ from signoff.api import (
     threads,
     unsupported,
 )
+from signoff.api.docs import add_docs
 from signoff.api.principals import HEADER, PrincipalPolicy, header_principal
 from signoff.api.route import Desk
 from signoff.domain.errors import SignoffError
@@ -56,6 +57,7 @@ def create_app(
         title="Signoff",
         version=version("signoff"),
         description=DESCRIPTION,
+        docs_url=None,  # FastAPI's own pages load their scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
         strict_content_type=False,  # bodies are checked before: see `signoff.api.body`
@@ -67,6 +69,7 @@ def create_app(
     supported = (requests, handling, events, runs, threads, state, assistants, health)
     for module in (*supported, unsupported):
         app.include_router(module.router)
+    add_docs(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
