@@ -150,7 +150,7 @@ class Signoff(FrontDesk):
         return self._saver(self.office.database, graph)
 
     def asgi_app(self, *, principal: PrincipalPolicy | None = None) -> FastAPI:
-        """The HTTP API, to be served or to be mounted in a FastAPI of one's own.
+        """The HTTP API and the inbox, to be served or to be mounted in a FastAPI of one's own.
 
         `principal` names who calls: a function of the request that returns the name, or raises
         `errors.Unauthenticated`. Unless one is given, the header ``X-Signoff-Principal`` is
@@ -162,10 +162,13 @@ class Signoff(FrontDesk):
         # Only who serves waits for the web framework to load.
         from signoff.api.app import create_app
         from signoff.api.principals import header_principal
+        from signoff.web.app import install
 
-        return create_app(
+        app = create_app(
             self, principal=principal or header_principal, lifespan=self._while_served
         )
+        install(app)
+        return app
 
     @asynccontextmanager
     async def _while_served(self, app: FastAPI) -> AsyncIterator[None]:

@@ -58,7 +58,7 @@ def test_dev_starts_again_where_it_was_when_a_graph_changes(project: Path, datab
         program.wait_for("graph.py changed, starting again")
         # A call that comes in between only takes longer.
         assert httpx.get(f"{program.url}/readyz", timeout=30).is_success
-        assert program.ready(times=2).output.count(program.url) == 2
+        assert program.ready(times=2).output.count(f"is ready at {program.url}") == 2
         assert not before.is_running()
         thread = answer(
             "start", "payment", "--input", '{"amount": 1}', "--wait",

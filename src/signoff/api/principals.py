@@ -17,6 +17,9 @@ from signoff.domain.principal import check_principal
 
 HEADER = "X-Signoff-Principal"
 
+ACTS_AS = "signoff_acts_as"
+"""The cookie that names whom one acts as, in hexadecimal, where one may act as anybody."""
+
 PrincipalPolicy: TypeAlias = Callable[[Request], "str | Awaitable[str]"]
 
 
@@ -35,6 +38,8 @@ def header_principal(request: Request) -> str:
 def dev_principal(name: str = "dev") -> PrincipalPolicy:
     """Whoever the header says, else `name`: for one's own machine, where everyone is oneself.
 
+    In the inbox one may act as somebody else: a cookie of its pages says so, behind the header.
+
     A web page that is open in a browser on this machine is not oneself: what it sends is refused,
     whether it names this server or has its own name resolve to it.
     """
@@ -44,9 +49,17 @@ def dev_principal(name: str = "dev") -> PrincipalPolicy:
             raise Forbidden(
                 "This server is for programs and pages of this machine: use its own address."
             )
-        return _named(request) or name
+        return _named(request) or _acted(request) or name
 
+    policy.acts_as = ACTS_AS  # type: ignore[attr-defined]
     return policy
+
+
+def _acted(request: Request) -> str | None:
+    try:
+        return check_principal(bytes.fromhex(request.cookies.get(ACTS_AS, "")).decode())
+    except (InvalidInput, ValueError):
+        return None
 
 
 def _named(request: Request) -> str | None:

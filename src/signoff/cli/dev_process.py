@@ -49,7 +49,7 @@ def _serve(settings: Settings, listener: socket, line: socket | None) -> None:
     url = url_of(listener)
 
     def on_ready() -> None:
-        print(f"Signoff is ready at {url}", flush=True)
+        print(f"Signoff is ready at {url}\nThe inbox is at {url}/inbox", flush=True)
         if line is not None:
             send_fds(line, [b"r"], [listener.fileno()])
 

@@ -111,12 +111,12 @@ async def list_requests(
     )
     async with office.database.connection() as conn:
         items, following = await request_lists.page(
-            conn, filter_, sort=sort, limit=limit, after=_decode(cursor, sort)
+            conn, filter_, sort=sort, limit=limit, after=decode_cursor(cursor, sort)
         )
         total = len(items)
         if cursor is not None or following is not None:
             total = await request_lists.count(conn, filter_)
-    return RequestPage(items, _encode(following, sort), total)
+    return RequestPage(items, encode_cursor(following, sort), total)
 
 
 async def get_request(office: Office, request_id: str) -> Request:
@@ -289,13 +289,19 @@ def _invalid(name: str, problem: str) -> InvalidInput:
     return InvalidInput(f"{name} {problem}", [FieldError(f"/{name}", problem)])
 
 
-def _encode(after: tuple[str, str] | None, sort: str) -> str | None:
+def encode_cursor(after: tuple[str, str] | None, sort: str) -> str | None:
+    """Where a page of a list begins, as a text for its readers; None at the end."""
     if after is None:
         return None
     return base64.urlsafe_b64encode(orjson.dumps([sort, *after])).decode().rstrip("=")
 
 
-def _decode(cursor: str | None, sort: str) -> tuple[str, str] | None:
+def decode_cursor(cursor: str | None, sort: str) -> tuple[str, str] | None:
+    """Where the page begins that a text of `encode_cursor` stands for.
+
+    Raises:
+        InvalidInput: It is none of a list with this sort.
+    """
     if cursor is None:
         return None
     try:

@@ -1,0 +1,164 @@
+"""What lists of requests show of each: a line, without what the graph asks in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from signoff.db.pool import Connection
+from signoff.db.request_lists import SORTS, Filter
+from signoff.domain.policy import PRIORITIES, Priority
+from signoff.domain.request import Request
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A request as one line. `title` and `topic` are the graph's own words."""
+
+    id: str
+    thread_id: str
+    graph: str
+    node: str
+    kind: str
+    topic: str | None
+    title: str
+    state: str
+    delivery: str
+    priority: Priority
+    audience: tuple[str, ...]
+    claimed_by: str | None
+    opened_at: datetime
+    deadline: datetime | None
+    closed_at: datetime | None
+    votes: int
+    quorum: int
+    action: str | None
+    by: str | None
+    timed_out: bool
+
+
+COLUMNS = """
+    id::text, thread_id, graph, node, kind, topic, title, state, delivery, priority, audience,
+    claimed_by, opened_at, deadline, closed_at, coalesce((policy->>'quorum')::int, 1) AS quorum,
+    outcome->>'action' AS action, outcome->>'by' AS by,
+    coalesce((outcome->>'timed_out')::boolean, false) AS timed_out,
+    CASE WHEN policy ? 'quorum' THEN
+        (SELECT count(*) FROM votes WHERE request_id = requests.id) ELSE 0 END AS votes
+"""
+
+
+async def page(
+    conn: Connection, filter_: Filter, *, sort: str, limit: int, after: tuple[str, str] | None
+) -> tuple[list[Line], tuple[str, str] | None]:
+    """A page of a list as lines, and where the next one begins (None at the end)."""
+    expression, descending = SORTS[sort]
+    wheres, params = filter_.sql()
+    kind = "smallint" if "priority" in expression else "timestamptz"
+    if after is not None:
+        wheres.append(
+            f"({expression}, id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s::uuid)"
+        )
+        params |= {"key": after[0], "after": after[1]}
+    direction = "DESC" if descending else "ASC"
+    cursor = await conn.execute(
+        f"""
+        SELECT {COLUMNS}, ({expression})::text AS sort_key FROM requests {_where(wheres)}
+         ORDER BY {expression} {direction}, requests.id {direction} LIMIT %(limit)s
+        """,
+        {**params, "limit": limit + 1},
+    )
+    rows = await cursor.fetchall()
+    keys = [(row.pop("sort_key"), row["id"]) for row in rows]
+    return [_line(row) for row in rows[:limit]], keys[limit - 1] if len(rows) > limit else None
+
+
+async def counts(
+    conn: Connection, filters: Mapping[str, Filter], *, at_most: int
+) -> dict[str, int]:
+    """How many requests each filter lets through; one more than `at_most` where there are more."""
+    parts: list[str] = []
+    params: dict[str, Any] = {}
+    for n, filter_ in enumerate(filters.values()):
+        wheres, given = filter_.sql()
+        renamed = [_renamed(where, given, f"_{n}") for where in wheres]
+        params |= {f"{name}_{n}": value for name, value in given.items()}
+        parts.append(
+            f"(SELECT count(*) FROM (SELECT 1 FROM requests {_where(renamed)}"
+            f" LIMIT {at_most + 1}) AS found) AS n{n}"
+        )
+    cursor = await conn.execute(f"SELECT {', '.join(parts)}", params)
+    row = await cursor.fetchone()
+    assert row is not None, "a SELECT without FROM has a row"
+    return dict(zip(filters, row.values(), strict=True))
+
+
+async def places(conn: Connection) -> dict[str, list[str]]:
+    """What lists can be narrowed down to: the graphs, nodes, kinds and topics of late."""
+    cursor = await conn.execute(
+        """
+        SELECT array_agg(DISTINCT graph ORDER BY graph) AS graph,
+               array_agg(DISTINCT node ORDER BY node) AS node,
+               array_agg(DISTINCT kind ORDER BY kind) AS kind,
+               array_agg(DISTINCT topic ORDER BY topic) FILTER (WHERE topic IS NOT NULL) AS topic
+          FROM (SELECT graph, node, kind, topic FROM requests
+                 ORDER BY opened_at DESC, id DESC LIMIT 2000) AS late
+        """
+    )
+    row = await cursor.fetchone() or {}
+    return {name: (found or [])[:100] for name, found in row.items()}
+
+
+async def lines(conn: Connection, ids: list[str]) -> list[Line]:
+    """These requests as lines, in no particular order."""
+    cursor = await conn.execute(
+        f"SELECT {COLUMNS} FROM requests WHERE id = ANY(%s::uuid[])", (ids,)
+    )
+    return [_line(row) async for row in cursor]
+
+
+async def previous(conn: Connection, request: Request) -> str | None:
+    """The id of what the same node of the same thread asked the last time; None if it did not.
+
+    None as well where it asked several people at once, so that it cannot be told which it was.
+    """
+    cursor = await conn.execute(
+        """
+        SELECT id::text, checkpoint_id FROM requests
+         WHERE thread_id = %s AND graph = %s AND node = %s AND kind = %s AND position = %s
+           AND checkpoint_id <> %s AND (opened_at, id) < (%s, %s::uuid)
+         ORDER BY opened_at DESC, id DESC LIMIT 2
+        """,
+        (
+            request.thread_id,
+            request.graph,
+            request.node,
+            request.kind,
+            request.pause.position,
+            request.checkpoint_id,
+            request.opened_at,
+            request.id,
+        ),
+    )
+    rows = await cursor.fetchall()
+    if not rows or (len(rows) > 1 and rows[0]["checkpoint_id"] == rows[1]["checkpoint_id"]):
+        return None
+    found: str = rows[0]["id"]
+    return found
+
+
+def _where(wheres: list[str]) -> str:
+    return f"WHERE {' AND '.join(wheres)}" if wheres else ""
+
+
+def _renamed(where: str, given: Mapping[str, Any], suffix: str) -> str:
+    for name in given:
+        where = where.replace(f"%({name})s", f"%({name}{suffix})s")
+    return where
+
+
+def _line(row: dict[str, Any]) -> Line:
+    return Line(
+        **{**row, "priority": PRIORITIES[row["priority"]], "audience": tuple(row["audience"])}
+    )

@@ -1,0 +1,1 @@
+"""The web inbox: pages in which people read and decide, under `/inbox`."""

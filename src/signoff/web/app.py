@@ -1,0 +1,58 @@
+"""The inbox as a part of the application that serves a desk."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from signoff.domain.errors import NotFound
+from signoff.domain.principal import check_principal
+from signoff.web import lists, requests, static
+from signoff.web.headers import PAGE
+from signoff.web.route import PageRoute, Visit
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+@router.post("/inbox/act-as")
+async def act_as(visit: Visit) -> Response:
+    """Act as somebody else from now on, where the server lets whoever calls do so."""
+    from_now_on = check_principal(visit.form.get("as", "").strip())
+    cookie = getattr(visit.request.app.state.principal, "acts_as", None)
+    if cookie is None:
+        raise NotFound("Here nobody acts as somebody else.")
+    back = urlsplit(visit.form.get("back", ""))
+    path = back.path if back.path.startswith(visit.base) else visit.base
+    response = Response(
+        status_code=303,
+        headers={**PAGE, "location": path + (f"?{back.query}" if back.query else "")},
+    )
+    response.set_cookie(
+        cookie,
+        from_now_on.encode().hex(),
+        path=visit.request.scope.get("root_path") or "/",
+        httponly=True,
+        samesite="strict",
+    )
+    return response
+
+
+@router.get("/inbox/{path:path}")
+async def nothing(visit: Visit, path: str) -> Response:
+    """No page of ours."""
+    raise NotFound("There is no such page.")
+
+
+def install(app: FastAPI) -> None:
+    """Add the inbox to an application whose state has the desk and the policy of principals."""
+    for each in (static.router, lists.router, requests.router, router):
+        app.include_router(each)
+
+    @app.get("/", include_in_schema=False)
+    async def home(request: Request) -> Response:
+        """The way in."""
+        root = request.scope.get("root_path", "")
+        return Response(status_code=307, headers={"location": f"{root}/inbox"})

@@ -1,0 +1,404 @@
+"""One request: what is asked, by whom, until when; and the forms to decide it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from signoff.domain.admission import Reviewer
+from signoff.domain.decision import Ballot
+from signoff.domain.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidInput,
+    RequestClosed,
+    SignoffError,
+    StaleDigest,
+    TooLarge,
+)
+from signoff.domain.request import Delivery, Request, RequestState
+from signoff.domain.tally import tally
+from signoff.domain.thread import Thread, ThreadStatus
+from signoff.graph.pauses import sections
+from signoff.service import amend, inbox, read
+from signoff.service.decide import decide
+from signoff.service.retry import retry
+from signoff.service.state import state_at_pause
+from signoff.web import content, diff, words
+from signoff.web.forms import ActionForm, Unreadable
+from signoff.web.headers import SECURITY
+from signoff.web.lists import names_of_users, query_of, search_of
+from signoff.web.rendering import query
+from signoff.web.route import PageRoute, Visit, page, see, status_of
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+KEYS = {"approve": "a", "accept": "a", "continue": "a", "reject": "r", "ignore": "r", "abort": "r"}
+KEYS |= {"edit": "e"}
+"""The keys of actions with a usual name; others get what is left of a, r and e, in order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice:
+    """What is to be said on top of a page: that something was done, or why it was not."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """An action as the page offers it."""
+
+    name: str
+    label: str
+    style: str
+    note: str
+    key: str | None
+    form: ActionForm
+    note_typed: str = ""
+    note_error: str | None = None
+    errors: list[FieldError] = field(default_factory=list)
+    preview: diff.Changes | None = None
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is something to see in its form."""
+        return bool(self.errors or self.note_error or self.preview is not None or self.form.errors)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Typed:
+    """What somebody has typed into the form of an action, and what is wrong with it."""
+
+    action: str
+    form: ActionForm
+    note: str
+    errors: Sequence[FieldError] = ()
+    preview: diff.Changes | None = None
+
+
+@router.get("/inbox/requests/{request_id}")
+async def show_request(visit: Visit, request_id: str, part: str | None = None) -> Response:
+    """The page of a request; or a part of it, which a page that is open looks at again."""
+    request = await read.get_request(visit.office, request_id)
+    if part in ("live", "next"):
+        seen = visit.request.query_params
+        return page(
+            visit.request,
+            f"{part}.html",
+            by=visit.by,
+            request=request,
+            changed=seen.get("digest", request.digest) != request.digest,
+            newer=seen.get("version", str(request.version)) != str(request.version),
+            **await _what_next(visit, request),
+        )
+    if part == "state":
+        state = await state_at_pause(visit.office, request_id)
+        shown = await asyncio.to_thread(content.shown, state["values"])
+        return page(visit.request, "state.html", by=visit.by, node=shown)
+    return await _page(visit, request)
+
+
+@router.get("/inbox/requests/{request_id}/payload")
+async def get_payload(visit: Visit, request_id: str) -> Response:
+    """All that the graph shows, as it is: a text that nothing in it can get out of."""
+    request = await read.get_request(visit.office, request_id)
+    return Response(
+        words.pretty(request.payload).encode("utf-8", "replace"),
+        headers={**SECURITY, "cache-control": "private, no-store"},
+        media_type="text/plain; charset=utf-8",
+    )
+
+
+@router.post("/inbox/requests/{request_id}/decisions/{action}")
+async def send_decision(visit: Visit, request_id: str, action: str) -> Response:
+    """Decide; or show what one is about to change, or the form with what is wrong in it."""
+    request = await read.get_request(visit.office, request_id)
+    form = visit.form
+    offered = next((each for each in request.actions if each["name"] == action), None)
+    if offered is None:
+        return await _refused(visit, request, StaleDigest("This is no action of it any more."))
+    as_json = form.get("as") == "json"
+    sent = ActionForm(offered, prefix=_prefix(request, action), data=form, as_json=as_json)
+    note = form.get("/note", "")
+    try:
+        values = sent.values()
+    except Unreadable as error:
+        return await _again(
+            visit, request, Typed(action=action, form=sent, note=note, errors=[error.error])
+        )
+    if "preview" in form:
+        return await _previewed(visit, request, sent, values, note)
+    ballot = Ballot(
+        action=action, values=values, note=note.strip() or None, digest=form.get("digest")
+    )
+    try:
+        after = await decide(visit.office, request_id, ballot, by=visit.by)
+    except (InvalidInput, TooLarge) as error:
+        errors = error.errors if isinstance(error, InvalidInput) else ()
+        typed = Typed(
+            action=action,
+            form=sent,
+            note=note,
+            errors=errors or [FieldError("", error.message)],
+        )
+        return await _again(visit, await read.get_request(visit.office, request_id), typed)
+    except (Conflict, Forbidden) as error:
+        now = await read.get_request(visit.office, request_id)
+        return await _refused(visit, now, error, Typed(action=action, form=sent, note=note))
+    done = "decided" if after.outcome is not None else "voted"
+    return _back(visit, request_id, done=done)
+
+
+@router.post("/inbox/requests/{request_id}/{verb}")
+async def handle(visit: Visit, request_id: str, verb: str) -> Response:
+    """Claim, release, hand on, comment, take back, withdraw, deliver again, ask anew."""
+    office, by, form = visit.office, visit.by, visit.form
+    try:
+        match verb:
+            case "claim":
+                await amend.claim(office, request_id, by=by)
+            case "release":
+                await amend.release(office, request_id, by=by)
+            case "delegate":
+                await amend.delegate(office, request_id, form.get("to", "").strip(), by=by)
+            case "comment":
+                await amend.comment(office, request_id, form.get("text", ""), by=by)
+            case "take-back":
+                await amend.take_back(office, request_id, by=by)
+            case "withdraw":
+                note = form.get("note", "").strip() or None
+                await amend.withdraw(office, request_id, by=by, note=note)
+            case "retry" | "reask":
+                await retry(office, request_id, by=by, reask=verb == "reask")
+            case _:
+                return await _missing(visit, request_id)
+    except (Conflict, Forbidden, InvalidInput) as error:
+        return await _refused(visit, await read.get_request(office, request_id), error)
+    return _back(visit, request_id, done=verb)
+
+
+async def _missing(visit: Visit, request_id: str) -> Response:
+    request = await read.get_request(visit.office, request_id)
+    return await _refused(visit, request, InvalidInput("There is nothing of that name to do."))
+
+
+def _back(visit: Visit, request_id: str, *, done: str) -> Response:
+    """To the page of the request, which says what was done."""
+    listed = query_of(search_of(visit.request.query_params))
+    return see(visit, f"/requests/{request_id}{query(**listed, done=done)}")
+
+
+async def _again(visit: Visit, request: Request, typed: Typed) -> Response:
+    return await _page(visit, request, typed=typed, status=422)
+
+
+async def _previewed(
+    visit: Visit, request: Request, sent: ActionForm, values: dict[str, Any], note: str
+) -> Response:
+    changes = await asyncio.to_thread(diff.changes, sent.example(), values)
+    if "hx-request" in visit.request.headers:
+        return page(visit.request, "preview.html", by=visit.by, changes=changes)
+    typed = Typed(action=sent.action["name"], form=sent, note=note, preview=changes)
+    return await _page(visit, request, typed=typed)
+
+
+async def _refused(
+    visit: Visit, request: Request, error: SignoffError, typed: Typed | None = None
+) -> Response:
+    message = error.message
+    if isinstance(error, RequestClosed):
+        message = f"{_closed_by(request)} Your answer was not sent, and nothing was changed."
+    elif isinstance(error, StaleDigest):
+        message = (
+            "What is asked has changed since you opened this page: below is what it shows now. "
+            "Your answer was not sent; look at it again and decide anew."
+        )
+    notice = Notice(kind="refused", text=message)
+    return await _page(visit, request, typed=typed, notice=notice, status=status_of(error))
+
+
+def _closed_by(request: Request) -> str:
+    """How a request came to be closed, in a sentence."""
+    outcome = request.outcome
+    if outcome is None:
+        if request.state is RequestState.OPEN:
+            return "This request is open."
+        return f"This request is {request.state.value}."
+    if outcome.timed_out:
+        return f"The deadline has decided this request: {words.label(outcome.action).lower()}."
+    did = words.PAST.get(outcome.action, f"chose “{words.label(outcome.action)}” on")
+    return f"{outcome.by} {did} this request already."
+
+
+DONE = {
+    "claim": "You have claimed this request: others see that you work on it.",
+    "release": "You have released this request.",
+    "delegate": "You have handed this request on.",
+    "comment": "Your comment is kept.",
+    "take-back": "Your vote is taken back.",
+    "withdraw": "You have withdrawn this request: its thread stays where it is.",
+    "retry": "The outcome is on its way again.",
+    "reask": "The question is asked anew.",
+    "voted": "Your vote is counted.",
+    "decided": "Done. Your decision is on its way to the graph.",
+}
+
+
+async def _page(
+    visit: Visit,
+    request: Request,
+    *,
+    typed: Typed | None = None,
+    notice: Notice | None = None,
+    status: int = 200,
+) -> Response:
+    office = visit.office
+    parameters = visit.request.query_params
+    done = parameters.get("done")
+    if notice is None and done in DONE and typed is None:
+        notice = Notice(kind="done", text=DONE[done])
+    person = await inbox.reviewer_of(office, request, visit.by)
+    entries = await read.audit_entries(office, request_id=request.id)
+    earlier = await inbox.previous(office, request)
+    shown, changes = await asyncio.to_thread(_shown, request, earlier)
+    refusal = _refusal(request, person)
+    return page(
+        visit.request,
+        "request.html",
+        by=visit.by,
+        status=status,
+        request=request,
+        sections=shown,
+        earlier=earlier,
+        changes=changes,
+        choices=[] if refusal else _choices(request, typed, parameters.get("as") == "json"),
+        refusal=refusal,
+        notice=notice,
+        entries=entries,
+        policy=words.policy_lines(request.policy),
+        tallies=tally(request.votes, request.policy),
+        own_vote=next((vote for vote in request.votes if vote.by == visit.by), None),
+        people=await names_of_users(visit) if request.state is RequestState.OPEN else [],
+        may_withdraw=visit.by in request.involved or refusal is None,
+        is_open=request.state is RequestState.OPEN,
+        may_retry=request.delivery is Delivery.FAILED,
+        done=done,
+        **await _what_next(visit, request),
+    )
+
+
+async def _what_next(visit: Visit, request: Request) -> dict[str, Any]:
+    """What the thread of a closed request did next, and what there is to do for the person."""
+    search = search_of(visit.request.query_params)
+    shown: dict[str, Any] = {
+        "listed": query_of(search),
+        "thread": None,
+        "later": [],
+        "next_id": None,
+        "closed": None,
+        "settled": True,
+    }
+    if request.state is RequestState.OPEN:
+        return shown
+    thread = await read.get_thread(visit.office, request.thread_id)
+    later = [
+        line
+        for line in await inbox.of_thread(visit.office, request.thread_id)
+        if line.opened_at > request.opened_at and line.id != request.id
+    ]
+    return shown | {
+        "thread": thread,
+        "later": later[::-1],
+        "closed": _closed_by(request),
+        "settled": _is_settled(request, thread),
+        "next_id": await inbox.following(visit.office, search, request, by=visit.by),
+    }
+
+
+def _is_settled(request: Request, thread: Thread) -> bool:
+    return thread.status is not ThreadStatus.BUSY and request.delivery is not Delivery.PENDING
+
+
+def _refusal(request: Request, person: Reviewer) -> str | None:
+    """Why somebody may not decide a request that is open."""
+    if request.state is not RequestState.OPEN:
+        return None
+    try:
+        request.admit(person)
+    except Forbidden as error:
+        return error.message
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A part of what a request shows."""
+
+    title: str | None
+    node: content.Node
+
+
+def _shown(request: Request, earlier: Request | None) -> tuple[list[Shown], diff.Changes | None]:
+    parts = [Shown(part.title, content.shown(part.content)) for part in sections(request)]
+    if earlier is None:
+        return parts, None
+    before, after = ({s.title or "": s.content for s in sections(r)} for r in (earlier, request))
+    unnamed = {""}
+    old, new = (each.get("") if each.keys() == unnamed else each for each in (before, after))
+    return parts, diff.changes(old, new)
+
+
+def _choices(request: Request, typed: Typed | None, as_json: bool) -> list[Choice]:
+    if request.state is not RequestState.OPEN:
+        return []
+    keys = keys_of(request.actions)
+    choices = []
+    for action in request.actions:
+        name = action["name"]
+        own = typed if typed is not None and typed.action == name else None
+        form = own.form if own else None
+        if form is None:
+            form = ActionForm(action, prefix=_prefix(request, name), as_json=as_json)
+        rest = form.say(own.errors) if own else []
+        notes = [each.message for each in rest if each.pointer == "/note"]
+        choices.append(
+            Choice(
+                name=name,
+                label=action["label"],
+                style=action["style"],
+                note=action["note"],
+                key=keys.get(name),
+                form=form,
+                note_typed=own.note if own else "",
+                note_error="; ".join(notes) or None,
+                errors=[each for each in rest if each.pointer != "/note"],
+                preview=own.preview if own else None,
+            )
+        )
+    return choices
+
+
+def keys_of(actions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The key of each of the first actions."""
+    keys: dict[str, str] = {}
+    for action in actions:
+        key = KEYS.get(action["name"])
+        if key is not None and key not in keys.values():
+            keys[action["name"]] = key
+    left = [key for key in "are" if key not in keys.values()]
+    for action, key in zip([a for a in actions if a["name"] not in keys], left, strict=False):
+        keys[action["name"]] = key
+    return keys
+
+
+def _prefix(request: Request, action: str) -> str:
+    """What the ids of a form's fields begin with."""
+    return f"f{request.action_names.index(action)}"

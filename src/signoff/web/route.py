@@ -1,0 +1,193 @@
+"""What every page has in common: who looks at it, where forms come from, errors as pages."""
+
+from __future__ import annotations
+
+import gzip
+import traceback
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated, Any, Protocol
+
+import structlog
+from fastapi import Depends
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from signoff.db.notices import Notices
+from signoff.db.pool import OperationalError
+from signoff.domain import errors
+from signoff.domain.errors import SignoffError
+from signoff.service.office import Office
+from signoff.web import csrf, form_data, rendering
+from signoff.web.form_data import FormData
+from signoff.web.headers import PAGE
+from signoff.web.who import who
+
+log = structlog.get_logger(__name__)
+
+
+class Desk(Protocol):
+    """What pages need of a desk."""
+
+    @property
+    def office(self) -> Office:
+        """Its parts, for services."""
+
+    @property
+    def notices(self) -> Notices:
+        """What it is told by the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """Somebody looks at a page, or sends a form from one."""
+
+    request: Request
+    desk: Desk
+    by: str
+    form: FormData = field(default_factory=lambda: FormData([]))
+
+    @property
+    def office(self) -> Office:
+        return self.desk.office
+
+    @property
+    def base(self) -> str:
+        """The path of the inbox."""
+        return base_of(self.request)
+
+
+def base_of(request: Request) -> str:
+    """The path of the inbox, also where the desk is mounted in another application."""
+    return f"{request.scope.get('root_path', '')}/inbox"
+
+
+class PageRoute(APIRoute):
+    """A page: needs a principal, takes forms of our own pages only, answers with HTML."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Name the principal, then read the form, then have FastAPI do the rest."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            by = None
+            try:
+                by = await who(request)
+                form = FormData([])
+                if request.method == "POST":
+                    form = await form_data.read(request)
+                    csrf.check(request, form.get(csrf.FIELD, ""))
+                request.scope[_KEY] = _Visit(request, request.app.state.desk, by, form)
+                return await handle(request)
+            except Exception as error:
+                return problem(request, error, by)
+
+        return answer
+
+
+_KEY = "signoff.visit"
+
+
+async def _visit(request: Request) -> _Visit:
+    visit: _Visit = request.scope[_KEY]
+    return visit
+
+
+Visit = Annotated[_Visit, Depends(_visit)]
+"""Who looks, at which desk, and what they sent."""
+
+
+def page(
+    visited: Request,
+    template: str,
+    /,
+    *,
+    by: str | None,
+    status: int = 200,
+    **shown: Any,
+) -> Response:
+    """A page, or a part of one, as it goes out."""
+    text = rendering.render(template, visited, base=base_of(visited), by=by, **shown)
+    content = text.encode("utf-8", "replace")
+    headers = {**PAGE, "vary": "accept-encoding"}
+    if len(content) > 1000 and "gzip" in visited.headers.get("accept-encoding", ""):
+        content = gzip.compress(content, 4)
+        headers["content-encoding"] = "gzip"
+    response = Response(content, status, headers, media_type="text/html; charset=utf-8")
+    csrf.keep(visited, response)
+    return response
+
+
+def see(visit: _Visit, path: str) -> Response:
+    """An answer that leads to another page of the inbox, after something was done."""
+    response = Response(status_code=303, headers={**PAGE, "location": f"{visit.base}{path}"})
+    csrf.keep(visit.request, response)
+    return response
+
+
+STATUS = {
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.DatabaseNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+HEADINGS = {
+    401: "Nobody is signed in",
+    403: "You may not do this",
+    404: "There is nothing here",
+    409: "Not as things stand",
+    413: "That is too large",
+    422: "That cannot be used",
+    500: "Something broke",
+    503: "The database does not answer",
+}
+
+
+def status_of(error: SignoffError) -> int:
+    """The HTTP status of an error."""
+    known = (STATUS[base] for base in type(error).__mro__ if base in STATUS)
+    return int(next(known, HTTPStatus.INTERNAL_SERVER_ERROR))
+
+
+def problem(request: Request, error: Exception, by: str | None) -> Response:
+    """The page that says what went wrong; a bug is logged and stays closed."""
+    known = _known(error)
+    status = status_of(known)
+    message = known.message
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("a page failed", exception="".join(traceback.format_exception(error)))
+        message = "The server has made a mistake. Its log has the details."
+    return page(
+        request,
+        "problem.html",
+        by=by,
+        status=status,
+        heading=HEADINGS.get(status, HEADINGS[500]),
+        message=message,
+        code=known.code,
+        status_code=status,
+    )
+
+
+def _known(error: Exception) -> SignoffError:
+    match error:
+        case SignoffError():
+            return error
+        case RequestValidationError():
+            return errors.InvalidInput("The address has a part that cannot be used.")
+        case HTTPException(status_code=401):
+            return errors.Unauthenticated(str(error.detail))
+        case HTTPException(status_code=403):
+            return errors.Forbidden(str(error.detail))
+        case OperationalError():
+            log.warning("the database is out of reach", error=str(error))
+            return errors.DatabaseUnreachable("It may be starting. Try again in a moment.")
+    return SignoffError(str(error))
