@@ -164,9 +164,7 @@ class Signoff(FrontDesk):
         from signoff.api.principals import header_principal
         from signoff.web.app import install
 
-        app = create_app(
-            self, principal=principal or header_principal, lifespan=self._while_served
-        )
+        app = create_app(self, principal=principal or header_principal, lifespan=self._while_served)
         install(app)
         return app
 
