@@ -30,6 +30,7 @@ from signoff.domain.thread import ThreadStatus
 from signoff.ids import new_id
 from signoff.service import decide as deciding
 from signoff.service.decide import resume
+from signoff.service.resuming import resume_of
 from tests.conftest import OpenDesk
 from tests.helpers import (
     TIMEOUT,
@@ -296,7 +297,7 @@ async def test_a_decision_that_joins_a_resume_that_is_about_to_begin_is_delivere
     ballot = Ballot(action="respond", values={"value": 2})
     after = deciding._voted(client.office, second, ballot, Reviewer(name="jane"))
     closing = deciding._closing(second, after, None)
-    run = deciding._resume(client.office, second, "jane")
+    run = resume_of(client.office, second, by="jane")
     async with client.office.database.transaction() as conn:
         await decisions.record(conn, Recording(closings=[closing], run=run, worker=None))
         go.set()

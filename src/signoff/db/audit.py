@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from signoff.db.pool import Connection
+from signoff.db.pool import Connection, Json
 from signoff.domain.audit import AuditEntry
 
 
@@ -31,12 +31,16 @@ def row(entry: AuditEntry) -> dict[str, Any]:
 async def append(conn: Connection, *entries: AuditEntry) -> None:
     """Add entries, in this order, in the transaction of the change that they tell of."""
     if entries:
-        await conn.cursor().executemany(
+        await conn.execute(
             """
             INSERT INTO audit (thread_id, request_id, event, body, at)
-            VALUES (%(thread_id)s, %(request_id)s, %(event)s, %(body)s, %(at)s)
+            SELECT thread_id, request_id, event, body, at
+              FROM ROWS FROM (jsonb_to_recordset(%s) AS (
+                thread_id text, request_id uuid, event text, body text, at timestamptz)
+              ) WITH ORDINALITY AS row (thread_id, request_id, event, body, at, number)
+             ORDER BY number
             """,
-            [row(entry) for entry in entries],
+            (Json([row(entry) for entry in entries]),),
         )
 
 

@@ -1,4 +1,4 @@
-"""Recording decisions: the votes, what they close, the audit and the run that delivers, at once."""
+"""Recording what closes requests: votes, outcomes, the audit and the runs that deliver, at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from signoff.db import audit
 from signoff.db.pool import Connection, Json
+from signoff.db.requests import passing
 from signoff.domain.audit import AuditEntry
 from signoff.domain.decision import Vote
 from signoff.domain.request import Request
@@ -17,36 +18,46 @@ from signoff.domain.thread import Lease
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closing:
-    """A vote that closes a request. `seen` is the request as it stood when that was found out."""
+    """A request that closes, by a `vote` or by the clock; `entry` is what the audit says of it.
+
+    `seen` is the request as it stood when that was found out.
+    """
 
     seen: Request
     after: Request
-    vote: Vote
-    fingerprint: str
-    idempotency_key: str | None
     entry: AuditEntry
+    vote: Vote | None = None
+    fingerprint: str | None = None
+    idempotency_key: str | None = None
 
     def row(self) -> dict[str, Any]:
         """The closing as JSON."""
-        entry, outcome = audit.row(self.entry), self.after.outcome
+        entry, outcome, closed_at = audit.row(self.entry), self.after.outcome, self.after.closed_at
         assert outcome is not None
-        return {
+        assert closed_at is not None
+        row = {
             "id": self.seen.id,
             "digest": self.seen.digest,
             "version": self.seen.version,
             "state": self.after.state.value,
             "outcome": outcome.to_json(),
-            "by": self.vote.by,
-            "action": self.vote.action,
-            "values": self.vote.values,
-            "note": self.vote.note,
-            "on_behalf_of": self.vote.on_behalf_of,
-            "key": self.idempotency_key,
-            "fingerprint": self.fingerprint,
-            "at": self.vote.at.isoformat(),
+            "at": closed_at.isoformat(),
             "event": entry["event"],
             "body": entry["body"],
         }
+        if self.vote is not None:
+            row |= {
+                "by": self.vote.by,
+                "action": self.vote.action,
+                "values": self.vote.values,
+                "note": self.vote.note,
+                "on_behalf_of": self.vote.on_behalf_of,
+                "key": self.idempotency_key,
+                "fingerprint": self.fingerprint,
+            }
+        if self.after.timetable is not self.seen.timetable:
+            row |= passing(self.after)
+        return row
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,19 +170,26 @@ _RECORD = """
         SELECT * FROM jsonb_to_recordset(%(closings)s) AS row (
             id uuid, thread_id text, digest text, version int, state text, outcome jsonb, by text,
             action text, "values" jsonb, note text, on_behalf_of text, key text,
-            fingerprint text, at timestamptz, event text, body text) LIMIT %(limit)s
+            fingerprint text, at timestamptz, event text, body text, timetable jsonb,
+            priority smallint, audience text[]) LIMIT %(limit)s
     ), thread AS MATERIALIZED (
         SELECT threads.id, ready_at IS NULL AS idle, asked.run_id, asked.graph, asked.by,
                asked.asked_by, asked.worker, asked.at
           FROM asked JOIN threads ON threads.id = asked.thread_id
            FOR NO KEY UPDATE OF threads
+    ), locked AS MATERIALIZED (
+        -- IS TRUE keeps the planner to a hash table: it expects few rows, and would compare all.
+        SELECT * FROM given WHERE (thread_id IN (SELECT id FROM thread)) IS TRUE
     ), closed AS (
         UPDATE requests
            SET state = given.state, outcome = given.outcome, delivery = 'pending',
-               closed_at = given.at, wake_at = NULL, version = requests.version + 1
-          FROM given JOIN thread ON thread.id = given.thread_id
+               closed_at = given.at, wake_at = NULL, version = requests.version + 1,
+               timetable = coalesce(given.timetable, requests.timetable),
+               priority = coalesce(given.priority, requests.priority),
+               audience = coalesce(given.audience, requests.audience)
+          FROM locked AS given
          -- IS TRUE keeps the planner to the ids: it must not go through all that is open.
-         WHERE requests.id = given.id AND (requests.thread_id = thread.id) IS TRUE
+         WHERE requests.id = given.id AND (requests.thread_id = given.thread_id) IS TRUE
            AND (requests.state = 'open') IS TRUE AND requests.digest = given.digest
            AND requests.version = given.version
         RETURNING requests.id, requests.thread_id
@@ -182,7 +200,7 @@ _RECORD = """
             (request_id, by, action, values, note, on_behalf_of, idempotency_key,
              fingerprint, at)
         SELECT id, by, action, values, note, on_behalf_of, key, fingerprint, at
-          FROM given JOIN closed USING (id)
+          FROM given JOIN closed USING (id) WHERE fingerprint IS NOT NULL
         ON CONFLICT (request_id, by) DO UPDATE
            SET action = EXCLUDED.action, values = EXCLUDED.values, note = EXCLUDED.note,
                on_behalf_of = EXCLUDED.on_behalf_of, at = EXCLUDED.at,

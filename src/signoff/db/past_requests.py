@@ -12,11 +12,6 @@ from signoff.db import requests
 from signoff.db.pool import Connection
 from signoff.domain.request import Request
 
-COLUMNS = requests.COLUMNS.replace(
-    "payload, response_schema", "NULL::json AS payload, NULL::json AS response_schema"
-)
-"""All but what is shown, which may be large."""
-
 Key = tuple[datetime, str]
 """Where a batch ended."""
 
@@ -37,7 +32,7 @@ async def batch(
     at, last = after or (since, "00000000-0000-0000-0000-000000000000")
     cursor = await conn.execute(
         f"""
-        SELECT {COLUMNS}, {requests.VOTES} FROM requests
+        SELECT {requests.UNSEEN_COLUMNS}, {requests.VOTES} FROM requests
          WHERE (opened_at, id) > (%s, %s::uuid) AND opened_at <= %s
          ORDER BY opened_at, id LIMIT %s
         """,
@@ -53,7 +48,7 @@ async def open_batch(
     at, last = after or (datetime.min.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
     cursor = await conn.execute(
         f"""
-        SELECT {COLUMNS}, {requests.VOTES} FROM requests
+        SELECT {requests.UNSEEN_COLUMNS}, {requests.VOTES} FROM requests
          WHERE state = 'open' AND (opened_at, id) > (%s, %s::uuid)
            AND (%s::text IS NULL OR graph = %s)
          ORDER BY opened_at, id LIMIT %s

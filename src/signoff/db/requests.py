@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from signoff.db import threads
 from signoff.db.pool import Connection, Json, OrderedJson, won
@@ -23,6 +26,11 @@ COLUMNS = (
     "outcome, delivery, delivery_error, voided, revises, remark, claimed_by, deadline, opened_at, "
     "closed_at, delivered_at, involved, timetable, delegations, comments, version"
 )
+
+UNSEEN_COLUMNS = COLUMNS.replace(
+    "payload, response_schema", "NULL::json AS payload, NULL::json AS response_schema"
+)
+"""All but what is shown, which may be large."""
 
 
 def row(request: Request) -> dict[str, Any]:
@@ -58,15 +66,27 @@ def row(request: Request) -> dict[str, Any]:
 def _changing(request: Request) -> dict[str, Any]:
     """What changes with a request while it is open, as JSON."""
     return {
-        "priority": rank(request.priority),
+        **passing(request),
         "claimed_by": request.claimed_by,
-        "audience": request.audience,
-        "timetable": [moment.to_json() for moment in request.timetable],
         "delegations": [each.to_json() for each in request.delegations],
         "comments": [each.to_json() for each in request.comments],
         "deadline": request.deadline,
         "wake_at": request.wake_at,
     }
+
+
+def passing(request: Request) -> dict[str, Any]:
+    """What changes with a request as time passes, as JSON."""
+    return {
+        "priority": rank(request.priority),
+        "audience": request.audience,
+        "timetable": [moment.to_json() for moment in request.timetable],
+    }
+
+
+@lru_cache(maxsize=1024)  # the same few stand in all requests
+def _policy(text: bytes) -> Policy:
+    return Policy.from_json(orjson.loads(text))
 
 
 def _text(id_: object) -> str | None:
@@ -92,7 +112,7 @@ def _request(row: dict[str, Any], votes: Sequence[Vote] = ()) -> Request:
             topic=row["topic"],
             payload=row["payload"],
             actions=tuple(row["actions"]),
-            policy=Policy.from_json(row["policy"]),
+            policy=_policy(orjson.dumps(row["policy"])),
             digest=row["digest"],
             response_schema=row["response_schema"],
         ),
@@ -357,37 +377,6 @@ async def save(conn: Connection, before: Request, after: Request) -> bool:
     for voter in {vote.by for vote in before.votes} - {vote.by for vote in after.votes}:
         await conn.execute("DELETE FROM votes WHERE request_id = %s AND by = %s", (after.id, voter))
     return True
-
-
-async def due(conn: Connection, now: datetime, limit: int) -> dict[str, list[str]]:
-    """The requests that are due by now, the most overdue first, by their threads."""
-    cursor = await conn.execute(
-        "SELECT id, thread_id FROM requests WHERE wake_at <= %s ORDER BY wake_at LIMIT %s",
-        (now, limit),
-    )
-    found: dict[str, list[str]] = {}
-    async for row in cursor:
-        found.setdefault(row["thread_id"], []).append(str(row["id"]))
-    return found
-
-
-async def put_off(conn: Connection, ids: Sequence[str], now: datetime, error: str) -> None:
-    """Look at requests again in a while, whose handling raised; the error is kept with them."""
-    await conn.execute(
-        """
-        UPDATE requests SET wake_at = %s::timestamptz + interval '10 minutes', remark = %s
-         WHERE id = ANY(%s::uuid[]) AND state = 'open'
-        """,
-        (now, f"Something that was due could not be done: {error}"[:1000], list(ids)),
-    )
-
-
-async def several(conn: Connection, ids: Sequence[str]) -> list[Request]:
-    """Requests with their votes, in no particular order."""
-    cursor = await conn.execute(
-        f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = ANY(%s::uuid[])", (list(ids),)
-    )
-    return [with_votes(row) async for row in cursor]
 
 
 async def close_open(

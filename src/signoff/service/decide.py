@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from signoff.db import decisions, requests, runs, votes
+from signoff.db import requests, runs, votes
 from signoff.db.decisions import Closing, Recorded, Recording
 from signoff.db.group import Stream
 from signoff.db.pool import Connection, UniqueViolation
@@ -28,15 +28,16 @@ from signoff.domain.errors import (
 from signoff.domain.jsontext import digest
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Request, RequestState
-from signoff.domain.run import Run, RunKind, RunStatus
+from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import is_thread_id
 from signoff.graph.assignment import Assignment
 from signoff.graph.pauses import ballot_of, check_ballot
-from signoff.ids import is_id, is_interrupt_id, new_id
+from signoff.ids import is_id, is_interrupt_id
 from signoff.service.amend import keep
 from signoff.service.office import Office
-from signoff.service.resuming import NO_TERMS, Terms
+from signoff.service.resuming import NO_TERMS, Terms, resume_of
 from signoff.service.reviewers import as_reviewer
+from signoff.service.together import record_all
 
 MAX_KEY = 255
 """The longest idempotency key, in characters."""
@@ -90,7 +91,9 @@ async def decide(
                 return counted
         else:
             closing = _closing(found.request, after, idempotency_key)
-            if (await _record(office, found, closing, _resume(office, found.request, by))).closed:
+            if (
+                await _record(office, found, closing, resume_of(office, found.request, by=by))
+            ).closed:
                 return after
         # Somebody was faster: see what stands now, and answer to that.
 
@@ -113,7 +116,7 @@ async def _decide_unseen(
             return None
         closing = _closing(seen, after, idempotency_key)
         found = Found(seen, [seen], known.epoch)
-        recorded = await _record(office, found, closing, _resume(office, seen, by))
+        recorded = await _record(office, found, closing, resume_of(office, seen, by=by))
         return after if recorded.closed else None
     except (Forbidden, Conflict, InvalidInput):
         return None
@@ -253,15 +256,14 @@ async def resume(
                     "the request itself."
                 )
             closings.append(_closing(request, after, None))
-        run = _resume(office, closings[0].seen, by)
+        run = resume_of(office, closings[0].seen, by=by)
         worker = None
         if office.hand is not None and run.graph in office.catalog and not terms:
             worker = office.hand.reach_out()
         recording = Recording(closings=closings, run=run, worker=worker)
-        recorded = await decisions.record(conn, recording)
+        [recorded] = await record_all(conn, office.jobs, [recording])
+        assert recorded is not None
         assert recorded.closed == len(closings), "the thread is locked, so nothing else closes them"
-        if recorded.idle and worker is None:
-            await office.jobs.look_at(conn, thread_id, run.graph)
         if recorded.run_queued:
             run = replace(run, **recorded.settings)
         else:
@@ -298,7 +300,7 @@ async def _resume_one(
         return None
     if after.outcome is None:
         return None
-    run = _resume(office, request, by)
+    run = resume_of(office, request, by=by)
     found = Found(request, known, epoch)
     recorded = await _record(office, found, _closing(request, after, None), run)
     if recorded.closed and not recorded.run_queued:
@@ -372,19 +374,4 @@ def _closing(seen: Request, after: Request, idempotency_key: str | None) -> Clos
             request_id=seen.id,
             data={"outcome": after.outcome.to_json(), "digest": seen.digest},
         ),
-    )
-
-
-def _resume(office: Office, request: Request, by: str) -> Run:
-    """The run that delivers what was decided."""
-    at = office.now()
-    return Run(
-        id=new_id(),
-        thread_id=request.thread_id,
-        graph=request.graph,
-        kind=RunKind.RESUME,
-        status=RunStatus.QUEUED,
-        by=by,
-        created_at=at,
-        updated_at=at,
     )

@@ -29,6 +29,9 @@ class Hand(Protocol):
     def reach_out(self) -> int | None:
         """The worker's id if it has room for one more thread, else None."""
 
+    def room(self) -> int:
+        """How many more threads the worker would take now."""
+
     def works_on(self, thread_id: str) -> bool:
         """Whether a thread is in this worker's hands; when it comes to rest, waiters are told."""
 

@@ -47,6 +47,22 @@ async def run_from(
     )
 
 
+def resume_of(office: Office, request: Request, *, by: str) -> Run:
+    """The run that delivers what closes a request; recording it gives it what the one that asked
+    was started with (see `signoff.db.decisions.record`)."""
+    at = office.now()
+    return Run(
+        id=new_id(),
+        thread_id=request.thread_id,
+        graph=request.graph,
+        kind=RunKind.RESUME,
+        status=RunStatus.QUEUED,
+        by=by,
+        created_at=at,
+        updated_at=at,
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Terms:
     """What whoever answers says of the run that goes on, besides the answer.

@@ -9,7 +9,7 @@ from signoff.db import decisions, requests, runs, stream_events
 from signoff.db.batch import Batch
 from signoff.db.decisions import Recorded, Recording
 from signoff.db.jobs import Jobs
-from signoff.db.pool import Database
+from signoff.db.pool import Connection, Database
 from signoff.db.requests import Known
 from signoff.db.runs import Beginning, Ending
 from signoff.db.stream_events import Page, Place
@@ -91,15 +91,22 @@ class Together:
             async with self._database.committing() as conn:
                 return await decisions.record_all(conn, batch)
         async with self._database.transaction() as conn:
-            recorded = await decisions.record_all(conn, batch)
-            unheard = {
-                each.thread_id: each.run.graph
-                for each, done in zip(batch, recorded, strict=True)
-                if each.worker is None and done is not None and done.idle
-            }
-            await self._jobs.look_at_all(conn, unheard)
-        return recorded
+            return await record_all(conn, self._jobs, batch)
 
 
 def _itself(item: Hashable) -> Hashable:
     return item
+
+
+async def record_all(
+    conn: Connection, jobs: Jobs, recordings: Sequence[Recording]
+) -> Sequence[Recorded | None]:
+    """See `signoff.db.decisions.record_all`; jobs tell of the threads that no worker was given."""
+    recorded = await decisions.record_all(conn, recordings)
+    unheard = {
+        each.thread_id: each.run.graph
+        for each, done in zip(recordings, recorded, strict=True)
+        if each.worker is None and done is not None and done.idle
+    }
+    await jobs.look_at_all(conn, unheard)
+    return recorded

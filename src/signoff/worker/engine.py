@@ -101,9 +101,13 @@ class Engine:
 
     def reach_out(self) -> int | None:
         """The worker's id if it has room for one more thread, else None."""
-        if self._closing or len(self._active) >= self._capacity:
-            return None
-        return self._worker_id
+        return self._worker_id if self.room() else None
+
+    def room(self) -> int:
+        """How many more threads the worker would take now."""
+        if self._closing or self._worker_id is None:
+            return 0
+        return max(0, self._capacity - len(self._active))
 
     def works_on(self, thread_id: str) -> bool:
         """Whether a thread is in this worker's hands."""
