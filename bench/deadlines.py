@@ -155,7 +155,8 @@ def fill(url: str, spread: Spread) -> None:
                                AS opens_at,
                            CASE WHEN n %% (%(requests)s / %(due)s) = 1 THEN %(ends_at)s
                            ELSE %(ends_at)s + interval '2 hours'
-                                + n * (interval '30 days' / %(requests)s) END AS ends_at) AS times CROSS JOIN LATERAL (
+                                + n * (interval '30 days' / %(requests)s) END AS ends_at) AS times
+                       CROSS JOIN LATERAL (
                     SELECT (lpad(to_hex((extract(epoch FROM times.opens_at) * 1000)::bigint), 12,
                         '0') || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text),
                         5, 15))::uuid AS request_id) AS ids

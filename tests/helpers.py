@@ -11,8 +11,10 @@ from typing import Annotated, Any, TypedDict
 from langgraph.graph import START, StateGraph
 
 from signoff import Signoff
+from signoff.db.due import any_due
 from signoff.domain.request import Request
 from signoff.domain.thread import Thread
+from signoff.service.keep_time import keep_time
 
 TIMEOUT = 30.0
 """Seconds after which something that should have happened did not."""
@@ -48,6 +50,15 @@ def fork(*nodes: Callable[..., Any], state: Any = Log) -> StateGraph[Any]:
 async def settled(desk: Signoff, thread_id: str = "t") -> Thread:
     """The thread once nothing is under way on it."""
     return await desk.wait(thread_id, timeout=TIMEOUT)
+
+
+async def time_kept(desk: Signoff) -> None:
+    """Have all done that is due by now, also what somebody else has locked at the moment."""
+    while True:
+        await keep_time(desk.office)
+        async with desk.office.database.connection() as conn:
+            if not await any_due(conn, desk.office.now()):
+                return
 
 
 async def started(

@@ -17,9 +17,8 @@ from signoff.domain.request import Delivery, RequestState
 from signoff.graph.pauses import kinds, sections, understand
 from signoff.policies import load
 from signoff.service.decide import resume
-from signoff.service.keep_time import keep_time
 from tests.conftest import Clock, OpenDesk
-from tests.helpers import Log, chain, listed, settled, started, the_open
+from tests.helpers import Log, chain, listed, settled, started, the_open, time_kept
 
 HOW_TO = Path(__file__).parents[1] / "docs" / "how-to" / "kinds.md"
 TEXT = HOW_TO.read_text(encoding="utf-8")
@@ -98,7 +97,7 @@ async def test_policies_fall_back_on_what_a_package_says(
     desk = await open_desk({"g": chain(release)}, now=clock, policies=lambda: book)
     await started(desk)
     clock.forward(timedelta(hours=4))
-    await keep_time(desk.office)
+    await time_kept(desk)
     assert (await settled(desk)).values["seen"] == [{"released": [], "by": "system"}]
     with pytest.raises(InvalidPolicy, match="choose hold"):
         load(POLICY.replace('"hold"', '"reject"'), path=path)

@@ -11,10 +11,10 @@ import pytest
 from signoff import Signoff
 from signoff.domain.errors import Forbidden, RequestClosed
 from signoff.domain.user import User
-from signoff.service.keep_time import keep_time
 from signoff.service.users import put_users
 from tests.conftest import Clock, OpenDesk
 from tests.examples.conftest import EXAMPLES, Example
+from tests.helpers import time_kept
 
 RITA, SVEN = "rita@firm.com", "sven@firm.com"
 
@@ -49,13 +49,13 @@ async def test_a_senior_manager_joins_in_after_a_day_and_the_clock_rejects_after
         await desk.decide(request.id, "approve", by=SVEN)
 
     clock.forward(timedelta(hours=24))
-    await keep_time(desk.office)
+    await time_kept(desk)
     escalated = await the_request(desk)
     assert (escalated.state, escalated.priority) == ("open", "high")
     assert "group:senior-managers" in escalated.audience
 
     clock.forward(timedelta(hours=24))
-    await keep_time(desk.office)
+    await time_kept(desk)
     values = (await desk.wait("t", timeout=30)).values
     assert values["status"] == "expired"
     assert values["review"] == {
@@ -74,10 +74,10 @@ async def test_what_the_senior_manager_decides_in_time_stands(
 ) -> None:
     desk = await opened(open_desk, clock)
     clock.forward(timedelta(hours=30))
-    await keep_time(desk.office)
+    await time_kept(desk)
     await desk.decide((await the_request(desk)).id, "approve", by=SVEN)
     clock.forward(timedelta(days=30))
-    await keep_time(desk.office)
+    await time_kept(desk)
     values = (await desk.wait("t", timeout=30)).values
     assert values["status"] == "approved"
     assert values["review"]["by"] == SVEN

@@ -14,8 +14,8 @@ from langgraph.graph import START, StateGraph
 from signoff import Signoff, ask
 from signoff.domain.request import Request
 from signoff.policies import PolicyFile
-from signoff.service.keep_time import keep_time
 from tests.conftest import Clock, OpenDesk
+from tests.helpers import time_kept
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -95,7 +95,7 @@ async def asked(desk: Signoff, topic: str, **policy: Any) -> Request:
 
 async def passes(desk: Signoff) -> None:
     """Several workers look at the clock."""
-    await asyncio.gather(*(keep_time(desk.office) for _ in range(3)))
+    await asyncio.gather(*(time_kept(desk) for _ in range(3)))
 
 
 async def told(desk: Signoff, request: Request) -> list[str]:

@@ -13,10 +13,9 @@ from signoff import Signoff
 from signoff.domain.request import Delivery, RequestState
 from signoff.domain.thread import ThreadStatus
 from signoff.policies import load
-from signoff.service.keep_time import keep_time
 from tests.conftest import Clock, OpenDesk
 from tests.graph.agents import ASKED, World
-from tests.helpers import Log, chain, settled, started, the_open
+from tests.helpers import Log, chain, settled, started, the_open, time_kept
 
 PATH = Path("signoff.toml")
 
@@ -107,7 +106,7 @@ def graph(value: Any, schema: Any) -> Any:
 async def timed_out(desk: Signoff, clock: Clock, *threads: str) -> list[Any]:
     """The threads after the deadline, which nobody has met."""
     clock.forward(timedelta(hours=1))
-    await keep_time(desk.office)
+    await time_kept(desk)
     return [await settled(desk, thread_id) for thread_id in threads]
 
 

@@ -12,9 +12,9 @@ from langgraph.graph import START, StateGraph
 from signoff import Signoff, ask
 from signoff.domain.errors import AlreadyClaimed, Forbidden, RequestClosed
 from signoff.domain.user import Absence, User
-from signoff.service.keep_time import keep_time
 from signoff.service.users import put_users
 from tests.conftest import Clock, OpenDesk
+from tests.helpers import time_kept
 
 
 class State(TypedDict, total=False):
@@ -223,14 +223,14 @@ async def test_the_clock_reminds_escalates_and_decides_in_order_and_once(
     )
     assert request.deadline == clock() + timedelta(hours=24)
     clock.forward(timedelta(hours=9))
-    await asyncio.gather(*(keep_time(desk.office) for _ in range(4)))
+    await asyncio.gather(*(time_kept(desk) for _ in range(4)))
     clock.forward(timedelta(hours=4))
-    await asyncio.gather(*(keep_time(desk.office) for _ in range(4)))
+    await asyncio.gather(*(time_kept(desk) for _ in range(4)))
     escalated = await desk.request(request.id)
     assert (escalated.state, escalated.priority) == ("open", "high")
     assert "boss" in escalated.audience
     clock.forward(timedelta(hours=12))
-    await asyncio.gather(*(keep_time(desk.office) for _ in range(4)))
+    await asyncio.gather(*(time_kept(desk) for _ in range(4)))
     assert await outcome(desk, request) == {
         "action": "reject",
         "by": "system",
@@ -255,8 +255,8 @@ async def test_without_a_fallback_a_late_request_stays_open_and_is_overdue(
     desk = await open_desk({"g": graph()}, now=clock)
     request = await asked(desk, within="1h")
     clock.forward(timedelta(hours=2))
-    await keep_time(desk.office)
-    await keep_time(desk.office)
+    await time_kept(desk)
+    await time_kept(desk)
     late = await desk.request(request.id)
     assert (late.state, late.overdue, late.wake_at) == ("open", True, None)
     assert [r.id for r in (await desk.requests(overdue=True)).items] == [request.id]
@@ -280,7 +280,7 @@ async def test_of_a_decision_and_the_deadline_at_once_exactly_one_wins(
         clock.forward(timedelta(hours=1))
         results = await asyncio.gather(
             desk.decide(request.id, "approve", by="jane"),
-            keep_time(desk.office),
+            time_kept(desk),
             return_exceptions=True,
         )
         refused = isinstance(results[0], RequestClosed)

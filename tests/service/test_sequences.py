@@ -30,10 +30,10 @@ from signoff.domain.decision import Ballot
 from signoff.domain.errors import RequestClosed, SignoffError
 from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.user import User
-from signoff.service.keep_time import keep_time
 from signoff.service.users import put_users
 from tests.acceptance.ledger import Ledger
 from tests.conftest import Clock
+from tests.helpers import time_kept
 
 GROUPS = {"jane": ("legal",), "tom": ("legal",), "lea": ("legal",), "zoe": ("tax",), "ann": ()}
 PEOPLE = (*GROUPS, "starter")
@@ -199,7 +199,7 @@ class Stage:
             case "withdraw", by:
                 return desk.withdraw(request.id, by=by)
             case ("duty",):
-                return keep_time(desk.office)
+                return time_kept(desk)
         raise AssertionError(step)
 
     async def play(self, request: Request, turn: Alone | Race) -> None:
