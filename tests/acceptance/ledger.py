@@ -80,9 +80,9 @@ class Ledger:
         entries = self.rows("SELECT * FROM audit WHERE thread_id = %s ORDER BY seq", thread_id)
         heads = self.rows("SELECT * FROM audit_heads WHERE thread_id = %s", thread_id)
         before = GENESIS
-        for number, entry in enumerate(entries, 1):
-            before = link(before, number, entry["body"])
-            if (entry["seq"], entry["hash"]) != (number, before):
+        for seq, entry in enumerate(entries, 1):
+            before = link(before, seq, entry["number"], entry["xact"], thread_id, entry["body"])
+            if (entry["seq"], entry["hash"]) != (seq, before):
                 return False
         return [(head["seq"], head["hash"]) for head in heads] == [(len(entries), before)]
 
