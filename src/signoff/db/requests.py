@@ -385,6 +385,14 @@ async def save(conn: Connection, before: Request, after: Request) -> bool:
     return True
 
 
+async def several(conn: Connection, ids: Sequence[str]) -> list[Request]:
+    """Requests with their votes, in no particular order."""
+    cursor = await conn.execute(
+        f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = ANY(%s::uuid[])", (list(ids),)
+    )
+    return [with_votes(row) async for row in cursor]
+
+
 async def close_open(
     conn: Connection, thread_id: str, *, to: RequestState, at: datetime
 ) -> list[str]:
