@@ -14,6 +14,7 @@ from langgraph.pregel import Pregel
 from pydantic import TypeAdapter, ValidationError
 
 from signoff.domain.errors import FieldError, InvalidInput
+from signoff.graph.typed_dicts import readable
 
 JSONSchema = dict[str, Any]
 
@@ -123,7 +124,7 @@ def _adapter(field: Field) -> TypeAdapter[Any] | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            adapter: TypeAdapter[Any] = TypeAdapter(field.type)
+            adapter: TypeAdapter[Any] = TypeAdapter(readable(field.type))
             adapter.json_schema()
         except Exception:
             return None
