@@ -85,6 +85,16 @@ class Settings(BaseSettings):
         default=timedelta(hours=1),
         description="How long what runs have streamed is kept for those who come back for it.",
     )
+    audit_key: Path | None = Field(
+        default=None,
+        description="The file with the key that anchors of the audit are signed with.",
+    )
+    audit_public_keys: tuple[str, ...] = Field(
+        default=(), description="Public keys that anchors may be signed with besides that one."
+    )
+    anchor_every: Duration = Field(
+        default=timedelta(minutes=1), description="How often the audit is anchored."
+    )
     shutdown_grace: Duration = Field(
         default=timedelta(seconds=10),
         description="How long a process that is told to stop lets its runs and calls end.",
@@ -143,9 +153,10 @@ def load(project: Path, *, file: Path | None = None) -> Settings:
         named = re.search(r'field "(\w+)"', str(error))
         variable = f"{PREFIX}{named[1].upper()}" if named else str(error)
         raise ConfigError(f"{variable}: it is to be JSON") from error
-    if not settings.data_dir.is_absolute():
-        settings = settings.model_copy(update={"data_dir": project / settings.data_dir})
-    return settings
+    places = {"data_dir": settings.data_dir, "audit_key": settings.audit_key}
+    return settings.model_copy(
+        update={name: project / place for name, place in places.items() if place is not None}
+    )
 
 
 def export_variables(project: Path) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from signoff import audit_key
 from signoff import config as configuration
 from signoff.clock import utcnow
 from signoff.config import Settings
@@ -139,6 +140,8 @@ class Signoff(FrontDesk):
         await stack.enter_async_context(database)
         if own:
             await migrate(database)
+            if self.settings.audit_key is None:
+                audit_key.create(audit_key.file_of(self.settings))
         await check(database)
         return database
 
@@ -195,6 +198,8 @@ class Signoff(FrontDesk):
             capacity=self.settings.concurrency,
             takeover=self.settings.takeover,
             keep_streams=self.settings.keep_streams,
+            audit_key=audit_key.of_project(self.settings),
+            anchor_every=self.settings.anchor_every,
         )
         async with engine:
             try:

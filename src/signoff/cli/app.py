@@ -51,6 +51,8 @@ COMMANDS = {
     "policy replay": "Say what other policies would have made of past requests.",
     "audit": "See whether the record of what happened is as it was written.",
     "audit verify": "Find out whether the audit is as it was written.",
+    "audit anchor": "Sign how far the audit has come, now.",
+    "audit key": "Print the public key that the audit is signed with.",
     "version": "Print the version.",
 }
 """All commands, in the order of the help.

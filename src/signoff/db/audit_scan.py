@@ -48,8 +48,11 @@ async def rows(conn: Connection, thread_id: str | None) -> AsyncIterator[Sequenc
             """
             SELECT audit.thread_id, audit.seq, number, xact::text::bigint AS xact,
                    request_id::text AS request_id, event, at, body, audit.hash,
-                   head.seq AS head_seq, head.hash AS head_hash
-              FROM audit LEFT JOIN audit_heads AS head USING (thread_id)
+                   head.seq AS head_seq, head.hash AS head_hash, leaf.anchor,
+                   leaf.hash AS anchored
+              FROM audit LEFT JOIN audit_heads AS head ON head.thread_id = audit.thread_id
+              LEFT JOIN audit_anchored AS leaf
+                ON leaf.thread_id = audit.thread_id AND leaf.seq = audit.seq
              WHERE %(thread_id)s::text IS NULL OR audit.thread_id = %(thread_id)s
              ORDER BY audit.thread_id, audit.seq
             """,
@@ -60,13 +63,18 @@ async def rows(conn: Connection, thread_id: str | None) -> AsyncIterator[Sequenc
 
 
 async def heads_alone(conn: Connection, thread_id: str | None) -> list[Head]:
-    """The heads of chains that have no entries."""
+    """The heads of chains that have no entries, but for what was to be forgotten."""
     async with conn.cursor(row_factory=class_row(Head)) as cursor:
         await cursor.execute(
             """
             SELECT thread_id, seq, hash FROM audit_heads AS head
              WHERE thread_id = coalesce(%s, thread_id)
                AND NOT EXISTS (SELECT FROM audit WHERE audit.thread_id = head.thread_id)
+               AND NOT EXISTS (
+                   SELECT FROM audit_anchored AS leaf
+                     JOIN audit_anchors AS anchor ON number = leaf.anchor
+                    WHERE leaf.thread_id = head.thread_id AND leaf.seq = head.seq
+                      AND anchor.at < (SELECT max(forgotten_before) FROM audit_anchors))
              ORDER BY thread_id
             """,
             (thread_id,),

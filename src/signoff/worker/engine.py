@@ -7,12 +7,14 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Self
 
 import structlog
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 
+from signoff.audit_key import AuditKey
 from signoff.db import runs, threads, workers
 from signoff.db.jobs import WORK, News
 from signoff.db.notices import Notices
@@ -21,6 +23,7 @@ from signoff.domain.run import RunStatus
 from signoff.domain.thread import Lease
 from signoff.graph.assignment import Assignment
 from signoff.graph.runner import Result, execute
+from signoff.service.anchor import anchor_audit
 from signoff.service.keep_time import keep_time
 from signoff.service.office import Office
 from signoff.service.rescue import rescue
@@ -54,7 +57,8 @@ class Engine:
     """Works on threads, up to `capacity` at a time.
 
     A thread comes by a job, or straight from a service of this process that was given its lease.
-    `takeover` is how long after a worker's death its threads go on elsewhere, at most.
+    `takeover` is how long after a worker's death its threads go on elsewhere, at most. With an
+    `audit_key` it anchors the audit, and does so a last time when it stops.
     """
 
     def __init__(
@@ -65,6 +69,8 @@ class Engine:
         capacity: int,
         takeover: timedelta,
         keep_streams: timedelta = timedelta(hours=1),
+        audit_key: AuditKey | None = None,
+        anchor_every: timedelta = timedelta(minutes=1),
     ) -> None:
         self._office = office
         self._notices = notices
@@ -89,6 +95,9 @@ class Engine:
             Duty("deadlines", TICK, lambda: keep_time(office)),
             Duty("streams", CLEAN_UP, lambda: forget_streams(office, keep_streams)),
         ]
+        self._audit_key = audit_key
+        if audit_key is not None:
+            self._duties.append(Duty("anchors", anchor_every, partial(self._anchor, anchor_every)))
         self._wake = WakeUp()
         self._jobs_wait = False
         self._reaching: set[asyncio.Task[None]] = set()
@@ -160,6 +169,7 @@ class Engine:
                 await hand_back(self._office, self._worker_id, None)
                 async with self._office.database.connection() as conn:
                     await workers.remove(conn, [self._worker_id])
+                await self._anchor(timedelta(0))
             except Exception as error:
                 log.warning("could not hand back what is left, it will be rescued", error=error)
 
@@ -256,6 +266,13 @@ class Engine:
         if lost and worker == self._worker_id:
             log.warning("handing back threads that nobody works on", thread_ids=sorted(lost))
             await hand_back(self._office, worker, sorted(lost))
+
+    async def _anchor(self, every: timedelta) -> None:
+        """Sign what has been added to the audit, unless another worker has just done so."""
+        if self._audit_key is not None:
+            key, now = self._audit_key, self._office.now()
+            for each in await anchor_audit(self._office.database, key, at=now, every=every / 2):
+                log.info("anchored the audit", number=each.number, digest=each.digest())
 
     def _done(self, thread_id: str, task: asyncio.Task[None]) -> None:
         if self._active.get(thread_id) is task:

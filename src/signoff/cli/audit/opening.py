@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 
 from signoff.cli import logs
 from signoff.cli.session import database_address, settings_here
+from signoff.config import Settings
 from signoff.db.pool import Database, probe
 from signoff.service.migrate import check
 
 
 @asynccontextmanager
-async def open_database() -> AsyncIterator[Database]:
-    """The project's database, with this program's schema.
+async def open_database() -> AsyncIterator[tuple[Settings, Database]]:
+    """The project's settings, and its database with this program's schema.
 
     Raises:
         ConfigError: The project's configuration is not in order.
@@ -25,4 +26,4 @@ async def open_database() -> AsyncIterator[Database]:
         await probe(url)
         async with Database(url, max_connections=2) as database:
             await check(database)
-            yield database
+            yield settings, database

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
+from signoff import audit_key
 from signoff.cli import errors
 from signoff.cli.audit.opening import open_database
 from signoff.cli.options import AsJson
@@ -13,12 +16,24 @@ from signoff.cli.output import Column, console, plain, print_json, print_table
 from signoff.cli.progress import progress_bar
 from signoff.cli.session import run
 from signoff.domain.audit_check import KINDS
-from signoff.service.verify_audit import Report, verify_audit
+from signoff.graph.saver import utcnow
+from signoff.service.verify_audit import Report, Trust, verify_audit
+
+PATIENCE = timedelta(minutes=10)
+"""How old something may be at least without being anchored."""
 
 
 def verify(
     *,
     thread: Annotated[str | None, typer.Option(help="Only what happened on this thread.")] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(help="A key that anchors may be signed with: base64, or a file in PEM."),
+    ] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBER:DIGEST", help="An anchor that was noted and has to be there."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Find out whether the audit is as it was written. Exits with 1 if it is not.
@@ -26,7 +41,9 @@ def verify(
     Computes the chain of every thread anew, from what is stored, and names each row that was
     changed, taken out or put in, with what is wrong about it.
     """
-    report = run(_verify(thread, as_json))
+    noted = dict(_noted(each) for each in anchor or ())
+    keys = {audit_key.public_key(each) for each in public_key or ()}
+    report = run(_verify(thread, keys, noted, as_json))
     if as_json:
         print_json(report.to_json())
     else:
@@ -34,23 +51,49 @@ def verify(
     return errors.FAILED if report.found else errors.OK
 
 
-async def _verify(thread: str | None, as_json: bool) -> Report:
+def _noted(text: str) -> tuple[int, str]:
+    number, _, digest = text.partition(":")
+    if not number.isdecimal() or re.fullmatch("[0-9a-f]{64}", digest) is None:
+        raise typer.BadParameter(
+            f"{text!r} is no number and digest of an anchor", param_hint="--anchor"
+        )
+    return int(number), digest
+
+
+async def _verify(
+    thread: str | None, keys: set[str], noted: dict[int, str], as_json: bool
+) -> Report:
     with progress_bar("verifying", shown=not as_json) as progress:
-        async with open_database() as database:
-            return await verify_audit(database, thread_id=thread, progress=progress)
+        async with open_database() as (settings, database):
+            own = audit_key.of_project(settings)
+            trust = Trust(
+                keys=keys | set(settings.audit_public_keys) | ({own.public} if own else set()),
+                anchored_before=utcnow() - max(PATIENCE, settings.anchor_every * 3),
+                noted=noted,
+            )
+            return await verify_audit(database, thread_id=thread, trust=trust, progress=progress)
 
 
 def _print(report: Report) -> None:
-    seen = f"{report.entries:,} entries of {report.threads:,} threads"
+    seen = f"{report.entries:,} entries of {report.threads:,} threads, {report.anchors:,} anchors"
     if not report.found:
         print(f"{seen}: all as they were written.")
+        if report.unanchored:
+            print(f"The last {report.unanchored:,} entries are not anchored yet.")
         return
     print_table(
-        [Column("THREAD"), Column("ENTRY"), Column("FOUND"), Column("WHAT", wraps=True)],
+        [
+            Column("THREAD"),
+            Column("ENTRY"),
+            Column("ANCHOR"),
+            Column("FOUND"),
+            Column("WHAT", wraps=True),
+        ],
         [
             (
                 "" if each.thread_id is None else each.thread_id,
                 "" if each.seq is None else str(each.seq),
+                "" if each.anchor is None else str(each.anchor),
                 each.kind,
                 plain(f"{KINDS[each.kind]}: {each.message}"),
             )
