@@ -11,12 +11,12 @@ import pytest
 
 from signoff import audit_key
 from signoff.audit_key import AuditKey
+from signoff.clock import utcnow
 from signoff.db import anchors, audit
 from signoff.db.pool import Database
 from signoff.domain.anchor import Anchor
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ConfigError
-from signoff.graph.saver import utcnow
 from signoff.service.anchor import anchor_audit
 from signoff.service.verify_audit import Trust, verify_audit
 from signoff.worker import engine

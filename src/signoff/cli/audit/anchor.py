@@ -7,9 +7,9 @@ from signoff.cli.audit.opening import open_database
 from signoff.cli.options import AsJson
 from signoff.cli.output import print_json
 from signoff.cli.session import run
+from signoff.clock import utcnow
 from signoff.domain.anchor import Anchor
 from signoff.domain.errors import ConfigError
-from signoff.graph.saver import utcnow
 from signoff.service.anchor import anchor_audit
 
 

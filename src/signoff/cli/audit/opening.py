@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from signoff.cli import logs
 from signoff.cli.session import database_address, settings_here
 from signoff.config import Settings
+from signoff.db import migrate as schema
 from signoff.db.pool import Database, probe
-from signoff.service.migrate import check
 
 
 @asynccontextmanager
@@ -25,5 +25,5 @@ async def open_database() -> AsyncIterator[tuple[Settings, Database]]:
     async with database_address(settings) as url:
         await probe(url)
         async with Database(url, max_connections=2) as database:
-            await check(database)
+            await schema.check(database)
             yield settings, database

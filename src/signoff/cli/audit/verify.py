@@ -15,8 +15,8 @@ from signoff.cli.options import AsJson
 from signoff.cli.output import Column, console, plain, print_json, print_table
 from signoff.cli.progress import progress_bar
 from signoff.cli.session import run
+from signoff.clock import utcnow
 from signoff.domain.audit_check import KINDS
-from signoff.graph.saver import utcnow
 from signoff.service.verify_audit import Report, Trust, verify_audit
 
 PATIENCE = timedelta(minutes=10)
