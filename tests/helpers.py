@@ -12,6 +12,7 @@ from langgraph.graph import START, StateGraph
 
 from signoff import Signoff
 from signoff.db.due import any_due
+from signoff.db.pool import Database
 from signoff.domain.request import Request
 from signoff.domain.thread import Thread
 from signoff.service.keep_time import keep_time
@@ -110,6 +111,20 @@ async def eventually(check: Callable[[], Awaitable[object]]) -> None:
     async with asyncio.timeout(TIMEOUT):
         while not await check():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
+
+
+async def blocked(database: Database) -> None:
+    """Return once a session of this database waits for a lock."""
+    waiting = """
+        SELECT 1 FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'
+        """
+
+    async def found() -> bool:
+        async with database.connection() as conn:
+            return await (await conn.execute(waiting)).fetchone() is not None
+
+    await eventually(found)
 
 
 class Opened:

@@ -14,7 +14,7 @@ from signoff.db.group import MAX_GROUP, MAX_SENT, GroupCommit, Stream, Write
 from signoff.db.pool import Connection, Database
 from signoff.domain.errors import LeaseLost
 from signoff.domain.thread import Lease
-from tests.helpers import TIMEOUT
+from tests.helpers import TIMEOUT, blocked
 
 
 class Counting(Database):
@@ -200,7 +200,7 @@ async def test_a_lease_that_is_lost_while_its_thread_is_locked_is_lost(
     [locked] = await leased(database, "locked")
     async with locking(database, "locked") as conn:
         writing = asyncio.create_task(group.commit(note(Stream(locked), "1")))
-        await asyncio.sleep(0.05)
+        await blocked(database)
         await conn.execute("UPDATE threads SET epoch = epoch + 1 WHERE id = 'locked'")
     with pytest.raises(LeaseLost):
         await asyncio.wait_for(writing, TIMEOUT)

@@ -35,6 +35,7 @@ from tests.conftest import OpenDesk
 from tests.helpers import (
     TIMEOUT,
     Log,
+    blocked,
     chain,
     events,
     fork,
@@ -301,7 +302,7 @@ async def test_a_decision_that_joins_a_resume_that_is_about_to_begin_is_delivere
     async with client.office.database.transaction() as conn:
         await decisions.record(conn, Recording(closings=[closing], run=run, worker=None))
         go.set()
-        await asyncio.sleep(0.1)
+        await blocked(client.office.database)
     thread = await settled(client)
     assert [r.delivery.value for r in await listed(client)] == ["delivered", "delivered"]
     assert (thread.status, sorted(thread.values["seen"])) == (ThreadStatus.IDLE, [1, 2])

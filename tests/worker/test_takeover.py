@@ -316,10 +316,11 @@ async def test_a_task_is_cancelled_until_it_ends() -> None:
 async def test_a_sync_node_that_hangs_does_not_keep_its_worker_from_stopping(
     open_desk: OpenDesk,
 ) -> None:
-    reached, go = threading.Event(), threading.Event()
+    go, began = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
 
     def node(state: Log) -> Log:
-        reached.set()
+        loop.call_soon_threadsafe(began.set)
         go.wait(TIMEOUT)
         return {"seen": ["node"]}
 
@@ -327,7 +328,9 @@ async def test_a_sync_node_that_hangs_does_not_keep_its_worker_from_stopping(
     # More of them than the threads that asyncio has for such things.
     for number in range(40):
         await desk.start("g", {}, by="starter", thread_id=f"t{number}")
-    await asyncio.wait_for(asyncio.sleep(0.1), TIMEOUT)
+    taken = "SELECT 1 FROM threads WHERE leased_by IS NOT NULL HAVING count(*) = 40"
+    await eventually(lambda: rows(desk, taken))
+    await asyncio.wait_for(began.wait(), TIMEOUT)
     try:
         await asyncio.wait_for(desk.__aexit__(None, None, None), 5)
     finally:
