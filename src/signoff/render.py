@@ -111,7 +111,7 @@ def thread_json(thread: Thread, waiting: Sequence[Request] = ()) -> dict[str, An
         "thread_id": thread.id,
         "created_at": _time(thread.created_at),
         "updated_at": _time(thread.updated_at),
-        "state_updated_at": _time(thread.updated_at),
+        "state_updated_at": _time(thread.state_updated_at),
         "metadata": thread.metadata,
         "status": thread.status.value,
         "config": {},

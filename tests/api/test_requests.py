@@ -195,12 +195,19 @@ async def test_a_failed_delivery_is_shown_and_asked_anew(api: Api) -> None:
     failed = (await api.http.get(path)).json()
     assert failed["delivery"] == "failed"
     assert "the answer is boom" in failed["delivery_error"]
+    [task] = (await api.http.get("/threads/t/state")).json()["tasks"]
+    assert "the answer is boom" in task["error"]
     problem(await api.http.post(f"{path}/retry", json={"reask": "x"}), 422, "invalid_input")
     retried = await api.http.post(f"{path}/retry", json={"reask": True})
     assert retried.status_code == 200
     await api.desk.wait("t", timeout=30)
     anew = await api.the_request("t")
     assert anew["id"] != request["id"]
+    [task] = (await api.http.get("/threads/t/state")).json()["tasks"]
+    assert ([each["id"] for each in task["interrupts"]], task["error"]) == (
+        [anew["interrupt_id"]],
+        None,
+    )
 
 
 async def test_what_happened_to_a_request_and_on_a_thread_is_told_in_order(api: Api) -> None:

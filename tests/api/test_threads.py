@@ -73,6 +73,26 @@ async def test_a_failed_thread_shows_its_error(api: Api) -> None:
     assert (thread["status"], thread["error"]) == ("error", "ValueError: nothing works")
 
 
+async def test_a_thread_says_when_its_state_changed_and_not_only_when_anything_did(
+    api: Api,
+) -> None:
+    await api.wait("t")
+    paused = (await api.http.get("/threads/t")).json()
+    assert paused["created_at"] < paused["state_updated_at"] <= paused["updated_at"]
+    await api.http.patch("/threads/t", json={"metadata": {"team": "fin"}})
+    labelled = (await api.http.get("/threads/t")).json()
+    assert labelled["updated_at"] > paused["updated_at"]
+    assert labelled["state_updated_at"] == paused["state_updated_at"]
+    request = await api.the_request("t")
+    await api.http.post(f"/requests/{request['id']}/decisions", json={"action": "approve"})
+    await api.desk.wait("t", timeout=30)
+    done = (await api.http.get("/threads/t")).json()
+    assert done["state_updated_at"] > labelled["updated_at"]
+    await api.http.post("/threads/t/state", json={"values": {"topic": "coffee"}})
+    updated = (await api.http.get("/threads/t")).json()
+    assert updated["state_updated_at"] > done["state_updated_at"]
+
+
 async def test_search_finds_by_everything_and_counts(api: Api) -> None:
     await api.wait("a", metadata={"team": "fin"})
     await api.wait("b", metadata={"team": "law"})
@@ -88,7 +108,9 @@ async def test_search_finds_by_everything_and_counts(api: Api) -> None:
 
     assert await found() == ["d", "c", "b", "a"]
     assert await found(sort_by="thread_id", sort_order="asc") == ["a", "b", "c", "d"]
-    assert await found(sort_by="state_updated_at", sort_order="asc", limit=1) == ["a"]
+    await api.http.patch("/threads/a", json={"metadata": {"seen": True}})
+    assert (await found(sort_by="updated_at"))[0] == "a"
+    assert await found(sort_by="state_updated_at") == ["d", "c", "b", "a"]
     assert await found(status="interrupted") == ["c", "b", "a"]
     assert await found(status="interrupted", metadata={"team": "fin"}) == ["a"]
     assert await found(values={"topic": "tea"}) == ["b", "a"]

@@ -85,7 +85,7 @@ async def search_threads(caller: Caller, search: ThreadSearch) -> Answer:
         **_filters(search),
         limit=search.limit,
         offset=search.offset,
-        sort_by="updated_at" if search.sort_by == "state_updated_at" else search.sort_by,
+        sort_by=search.sort_by,
         descending=search.sort_order == "desc",
     )
     waiting = await read.waiting(caller.office, [thread.id for thread in found])

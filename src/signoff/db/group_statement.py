@@ -131,7 +131,8 @@ _PARTS: dict[str, str] = {
     -- Only if no work has come since it was looked for: then the caller has to look again.
     UPDATE threads
        SET status = row.status, state_values = coalesce(row.values, state_values), error = NULL,
-           ready_at = NULL, leased_by = NULL, epoch = threads.epoch + 1, updated_at = row.at
+           ready_at = NULL, leased_by = NULL, epoch = threads.epoch + 1, updated_at = row.at,
+           state_updated_at = CASE WHEN row.values IS NULL THEN state_updated_at ELSE row.at END
       FROM json_to_recordset(%(rested)s::json) AS row (
         thread_id text, work bigint, status text, "values" jsonb, run_id uuid, run_status text,
         at timestamptz)

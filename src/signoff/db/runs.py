@@ -287,9 +287,9 @@ async def begin_on_new_threads(
         ), thread AS (
             INSERT INTO threads (
                 id, graph, status, metadata, epoch, leased_by, work, ready_at, created_at,
-                updated_at)
+                updated_at, state_updated_at)
             SELECT thread_id, graph, 'busy', thread_metadata, (worker IS NOT NULL)::int, worker, 1,
-                   now(), created_at, created_at
+                   now(), created_at, created_at, created_at
               FROM given ORDER BY thread_id
             ON CONFLICT (id) DO NOTHING RETURNING id, epoch
         ), run AS (

@@ -18,9 +18,11 @@ from signoff.db.pool import Connection, Cursor, Json, won
 from signoff.domain.errors import LeaseLost
 from signoff.domain.thread import Lease, Thread, ThreadStatus, is_thread_id
 
-_COLUMNS = "id, graph, status, state_values, error, metadata, created_at, updated_at"
+_COLUMNS = (
+    "id, graph, status, state_values, error, metadata, created_at, updated_at, state_updated_at"
+)
 
-SORTS = {"created_at", "updated_at", "thread_id", "status"}
+SORTS = {"created_at", "updated_at", "state_updated_at", "thread_id", "status"}
 """What `search` can sort by."""
 
 
@@ -34,6 +36,7 @@ def _thread(row: dict[str, Any]) -> Thread:
         metadata=row["metadata"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        state_updated_at=row["state_updated_at"],
     )
 
 
@@ -59,10 +62,10 @@ async def insert(
     """A new idle thread; False, and nothing changed, if it exists."""
     cursor = await conn.execute(
         """
-        INSERT INTO threads (id, graph, metadata, created_at, updated_at)
-        VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id
+        INSERT INTO threads (id, graph, metadata, created_at, updated_at, state_updated_at)
+        VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id
         """,
-        (thread_id, graph, Json(metadata), at, at),
+        (thread_id, graph, Json(metadata), at, at, at),
     )
     return await won(cursor)
 
@@ -224,10 +227,19 @@ async def record(
     await conn.execute(
         """
         UPDATE threads
-           SET state_values = coalesce(%s, state_values), error = %s, updated_at = %s
-         WHERE id = %s AND epoch = %s
+           SET state_values = coalesce(%(values)s, state_values), error = %(error)s,
+               updated_at = %(at)s,
+               state_updated_at = CASE WHEN %(values)s::jsonb IS NULL THEN state_updated_at
+                                       ELSE %(at)s END
+         WHERE id = %(id)s AND epoch = %(epoch)s
         """,
-        (None if values is None else Json(values), error, at, lease.thread_id, lease.epoch),
+        {
+            "values": None if values is None else Json(values),
+            "error": error,
+            "at": at,
+            "id": lease.thread_id,
+            "epoch": lease.epoch,
+        },
     )
 
 

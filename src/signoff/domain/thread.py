@@ -30,7 +30,7 @@ class Thread:
     """One instance of a workflow.
 
     ``values`` is the graph's state as JSON at the thread's last pause or end, ``error`` what the
-    last run failed with.
+    last run failed with. ``state_updated_at`` is when a run or an update last left such values.
     """
 
     id: str
@@ -41,6 +41,7 @@ class Thread:
     metadata: dict[str, Any] = field(default_factory=dict)
     created_at: datetime
     updated_at: datetime
+    state_updated_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

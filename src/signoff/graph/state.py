@@ -30,8 +30,13 @@ class Place:
         return {"configurable": configurable}
 
 
-async def state_at(served: Served, place: Place, *, subgraphs: bool = False) -> dict[str, Any]:
+async def state_at(
+    served: Served, place: Place, *, subgraphs: bool = False, waiting: bool = False
+) -> dict[str, Any]:
     """The state at a place; an empty one for a thread that has none yet.
+
+    A thread that is `waiting` for answers has gone on since whatever its tasks that ask failed with
+    before, which LangGraph keeps for as long as they have not finished.
 
     Raises:
         CheckpointNotFound: There is no such checkpoint or subgraph.
@@ -39,7 +44,10 @@ async def state_at(served: Served, place: Place, *, subgraphs: bool = False) -> 
     snapshot = await served.graph.aget_state(place.config(), subgraphs=subgraphs)
     if snapshot.created_at is None and (place.id is not None or place.namespace):
         raise CheckpointNotFound(f"Thread {place.thread_id} has no such checkpoint or subgraph.")
-    return _state(snapshot, place.thread_id)
+    state = _state(snapshot, place.thread_id)
+    if waiting:
+        _forget_errors(state)
+    return state
 
 
 async def history(
@@ -102,6 +110,14 @@ def _task(task: PregelTask, thread_id: str) -> dict[str, Any]:
         "state": state,
         "result": to_json(task.result),
     }
+
+
+def _forget_errors(state: dict[str, Any]) -> None:
+    for task in state["tasks"]:
+        if task["interrupts"]:
+            task["error"] = None
+        if task["state"] is not None:
+            _forget_errors(task["state"])
 
 
 def _interrupt(interrupt: Interrupt[Any]) -> dict[str, Any]:

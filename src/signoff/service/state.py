@@ -6,6 +6,7 @@ from typing import Any
 
 from signoff.db import threads
 from signoff.domain.errors import CheckpointNotFound, ThreadNotFound
+from signoff.domain.thread import Thread, ThreadStatus
 from signoff.graph import state
 from signoff.graph.state import Place
 from signoff.ids import is_id
@@ -22,10 +23,15 @@ async def get_state(office: Office, place: Place, *, subgraphs: bool = False) ->
         ThreadNotFound, CheckpointNotFound: There is no such thread, checkpoint or subgraph.
         GraphNotFound: The thread's graph is not served here.
     """
-    graph = await _graph_of(office, place)
-    if graph is None:
+    thread = await _thread(office, place)
+    if thread.graph is None:
         return state.empty_state(place.thread_id)
-    return await state.state_at(office.catalog.find(graph), place, subgraphs=subgraphs)
+    return await state.state_at(
+        office.catalog.find(thread.graph),
+        place,
+        subgraphs=subgraphs,
+        waiting=place.id is None and thread.status is ThreadStatus.INTERRUPTED,
+    )
 
 
 async def get_history(
@@ -42,12 +48,12 @@ async def get_history(
         ThreadNotFound, CheckpointNotFound: There is no such thread or checkpoint.
         GraphNotFound: The thread's graph is not served here.
     """
-    graph = await _graph_of(office, place)
+    thread = await _thread(office, place)
     _check_id(place.thread_id, before)
-    if graph is None:
+    if thread.graph is None:
         return []
     return await state.history(
-        office.catalog.find(graph), place, before=before, metadata=metadata, limit=limit
+        office.catalog.find(thread.graph), place, before=before, metadata=metadata, limit=limit
     )
 
 
@@ -64,14 +70,13 @@ async def state_at_pause(office: Office, request_id: str) -> dict[str, Any]:
     return await state.state_at(office.catalog.find(pause.graph), place)
 
 
-async def _graph_of(office: Office, place: Place) -> str | None:
-    """The graph that the thread is bound to; None if it has none yet."""
+async def _thread(office: Office, place: Place) -> Thread:
     async with office.database.connection() as conn:
         thread = await threads.get(conn, place.thread_id)
     if thread is None:
         raise ThreadNotFound(f"There is no thread {place.thread_id}.")
     _check_id(place.thread_id, place.id)
-    return thread.graph
+    return thread
 
 
 def _check_id(thread_id: str, checkpoint_id: str | None) -> None:

@@ -17,7 +17,7 @@ from signoff.graph.assignment import Assignment
 from signoff.graph.runner import Result, described
 from signoff.graph.wish import Wish
 from signoff.service.office import Office
-from signoff.service.stream import CANCELLED, done_data, error_data
+from signoff.service.stream import done_data, error_data
 from signoff.service.withdraw_open import withdraw_open
 
 
@@ -125,6 +125,7 @@ async def _rest(office: Office, assignment: Assignment, result: Result, at: date
             metadata=rested.metadata,
             created_at=rested.created_at,
             updated_at=at,
+            state_updated_at=at,
         )
     office.notices.tell(lease.thread_id, known)
     return True
@@ -194,7 +195,7 @@ async def _stream_end(conn: Connection, run: Run, result: Result) -> None:
         return
     error = result.error
     if result.status is RunStatus.CANCELLED:
-        error = CANCELLED
+        error = "UserInterrupt: The run was cancelled"  # as LangGraph's server calls it
     if error is not None:
         await stream_events.append(conn, run.thread_id, run.id, "error", error_data(error))
     await stream_events.append(conn, run.thread_id, run.id, "metadata", done_data(run.id))
