@@ -116,6 +116,32 @@ def test_what_is_no_schema_is_refused_with_its_place(bad, pointer):
     assert [error.pointer for error in caught.value.errors] == [pointer]
 
 
+def test_a_pattern_takes_no_longer_than_the_text_is_long():
+    of = {"type": "string", "pattern": "^(a+)+$"}
+    assert problems("a" * 100_000 + "!", of) == {"": "must match ^(a+)+$"}
+    assert problems("a" * 100_000, of) == {}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fails"),
+    [
+        ("b", "abc", "ac"),
+        (r"^\d{3}$", "123", "1234"),
+        (r"^(?!draft).*$", "final", "draft 2"),  # only Python's own know what is ahead
+        (r"^\w+ \u00e9$", "ça é", "- é"),
+    ],
+)
+def test_a_pattern_is_looked_for_anywhere_in_the_text(pattern, fits, fails):
+    of = {"type": "string", "pattern": pattern}
+    assert problems(fits, of) == {}
+    assert problems(fails, of) == {"": f"must match {pattern}"}
+
+
+def test_what_all_alternatives_ask_for_is_said_once():
+    of = {"oneOf": [{"type": "object", "minProperties": 1}, {"type": "object"}, {"type": "string"}]}
+    assert problems(3, of) == {"": "must be an object or a string"}
+
+
 def test_references_within_a_schema_are_followed_and_data_is_not_mistaken_for_them():
     class Node(BaseModel):
         children: list[Node] = []

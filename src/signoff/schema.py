@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, validators
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
@@ -130,7 +130,7 @@ def _compile(text: bytes) -> Draft202012Validator:
             f"This is no JSON Schema{f', at {at}' if at else ''}: {message}.",
             [FieldError(at, message)],
         ) from None
-    validator = Draft202012Validator(schema, registry=Registry(), format_checker=_format_checker)
+    validator = _Validator(schema, registry=Registry(), format_checker=_format_checker)
     _check_references(schema)
     try:
         validator.is_valid({})
@@ -169,6 +169,38 @@ def _references(schema: Any, at: str) -> Iterator[tuple[str, str]]:
     elif isinstance(schema, list):
         for n, part in enumerate(schema):
             yield from _references(part, f"{at}/{n}")
+
+
+# --- patterns, which must not take for ever ------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _matcher(pattern: str) -> Callable[[str], object]:
+    """Whether a text has a match of the pattern, in a time that grows with the text alone.
+
+    Python's own expressions can take years over a text of forty letters, and hold up everybody
+    meanwhile. They are left with what the other ones do not know, such as a look ahead.
+    """
+    # Few schemas have patterns: the others, and who only asks, need not wait for this import.
+    from pydantic_core import SchemaError, SchemaValidator, core_schema
+
+    text = core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")
+    try:
+        return SchemaValidator(text).isinstance_python
+    except SchemaError:
+        return re.compile(pattern).search
+
+
+def _pattern(
+    validator: Any, pattern: str, instance: object, schema: object
+) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _matcher(pattern)(instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Validator: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator, {"pattern": _pattern}
+)
 
 
 # --- formats that the library checks only with further packages --------------------------------
@@ -272,7 +304,8 @@ def _alternatives(error: ValidationError, path: Path) -> Iterator[tuple[Path, st
     elif not meant and (choice := _choice(list(branches.values()))):
         yield choice
     elif not meant and all(len(branch) == 1 for branch in branches.values()):
-        words = [message for [one] in branches.values() for _, message in _readable(one)]
+        said_of_each = (m for [one] in branches.values() for _, m in _readable(one))
+        words = list(dict.fromkeys(said_of_each))
         yield path, _cut(" or ".join([words[0], *(w.removeprefix("must be ") for w in words[1:])]))
     else:
         yield path, _cut(error.message)

@@ -391,6 +391,21 @@ async def test_a_reader_who_leaves_stops_nothing(sdk: LangGraphClient, gate: Gat
     )
 
 
+async def test_a_reader_who_does_not_read_holds_up_nobody(
+    sdk: LangGraphClient, address: str
+) -> None:
+    lengths = [100_000] * 60  # more than fits on the way between a server and a client
+    order = {"assistant_id": "chatty", "input": {"lengths": lengths}, "if_not_exists": "create"}
+    async with (
+        httpx.AsyncClient(base_url=address, headers={HEADER: "jane"}) as http,
+        http.stream("POST", "/threads/t/runs/stream", json={**order, "stream_mode": "custom"}) as r,
+    ):
+        [run] = await sdk.runs.list("t")
+        await sdk.runs.join("t", run["run_id"])
+        lines = [line async for line in r.aiter_lines() if line.startswith("data: [")]
+    assert [orjson.loads(line[6:])[0] for line in lines] == list(range(60))
+
+
 async def test_a_reader_comes_back_behind_any_event(sdk: LangGraphClient) -> None:
     all_parts = [
         part
@@ -473,13 +488,40 @@ async def test_a_failure_is_the_last_event(sdk: LangGraphClient) -> None:
     assert parts[-1] == ("error", {"error": "ValueError", "message": "nothing works"})
 
 
-async def test_nothing_is_written_of_a_run_that_nobody_wants_streamed(
-    sdk: LangGraphClient, desk: Signoff
+async def test_of_a_run_that_writes_nothing_its_end_is_told(
+    sdk: LangGraphClient, desk: Signoff, gate: Gate
 ) -> None:
-    await sdk.runs.wait("t", "drafts", input={}, if_not_exists="create")
+    paused = await sdk.runs.wait("t", "drafts", input={}, if_not_exists="create")
     assert await rows(desk, "SELECT 1 AS one FROM stream_events") == []
     [run] = await sdk.runs.list("t")
-    assert await streamed(sdk.runs.join_stream("t", run["run_id"])) == []
+    head = ("metadata", {"run_id": run["run_id"], "attempt": 1})
+    assert await streamed(sdk.runs.join_stream("t", run["run_id"])) == [head, ("values", paused)]
+
+    await sdk.runs.wait("u", "failing", input={}, if_not_exists="create", raise_error=False)
+    [run] = await sdk.runs.list("u")
+    failed = await streamed(sdk.runs.join_stream("u", run["run_id"]))
+    assert failed[1:] == [("error", {"error": "ValueError", "message": "nothing works"})]
+
+    waiting = asyncio.create_task(sdk.runs.wait("v", "pair", input={}, if_not_exists="create"))
+    await gate.entered.wait()
+    [run] = await sdk.runs.list("v")
+    following = asyncio.create_task(streamed(sdk.runs.join_stream("v", run["run_id"])))
+    await sdk.runs.cancel("v", run["run_id"])
+    assert [event for event, _ in await following] == ["metadata", "error"]
+    await waiting
+
+
+async def test_a_run_in_the_background_streams_its_values(sdk: LangGraphClient) -> None:
+    await sdk.threads.create(thread_id="t")
+    run = await sdk.runs.create("t", "drafts", input={"topic": "tea"})
+    told = await streamed(sdk.runs.join_stream("t", run["run_id"]))
+    assert [event for event, _ in told] == ["metadata", "values", "values", "values"]
+    resumed = await sdk.runs.create("t", "drafts", command={"resume": "yes"})
+    told = await streamed(sdk.runs.join_stream("t", resumed["run_id"]))
+    assert told[-1] == ("values", {"topic": "tea", "log": ["draft", "yes", "finish"]})
+    await sdk.threads.create(thread_id="u")
+    run = await sdk.runs.create("u", "drafts", input={}, stream_mode=[])
+    assert len(await streamed(sdk.runs.join_stream("u", run["run_id"]))) == 2
 
 
 async def test_what_is_not_there_and_what_cannot_be_streamed_is_refused(

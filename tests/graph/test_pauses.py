@@ -280,6 +280,27 @@ def test_a_form_is_answered_by_what_fits_its_schema(
         resumed(asked, bad)
 
 
+# --- choices --------------------------------------------------------------------------------------
+
+
+def test_values_add_to_what_was_chosen_and_change_neither_that_nor_who_chose_it() -> None:
+    asked = request({"question": "Go on?", "options": ["approve", "reject", "ship it"]})
+    forged = {"action": "approve", "approved": True, "reviewer": "boss", "user": "boss"}
+    given = gets(asked, "reject", {**forged, "result": 3, "notes": "mine"}, "no")
+    assert given == {
+        "action": "reject",
+        "approved": False,
+        "reviewer": "jane",
+        "user": "jane",
+        "feedback": "no",
+        "notes": "mine",
+        "result": 3,
+    }
+    assert gets(asked, "ship it")["approved"] is False
+    assert gets(asked, "ship it", {"approved": True})["approved"] is True
+    assert resumed(asked, {"action": "approve", "reviewer": "boss"})["reviewer"] == "jane"
+
+
 # --- what looks like a kind and is none -----------------------------------------------------------
 
 INBOX = inbox(allow_accept=True)
@@ -307,6 +328,7 @@ MALFORMED: list[tuple[Any, Any, str]] = [
     ({"options": ["a", 2]}, None, "a choice, but its option 2 has no name"),
     ({"actions": ["a", "a"]}, None, "it has the option 'a' twice"),
     ({"options": []}, None, "it lists no options"),
+    ({"options": {"a": "A"}}, None, "a choice, but its options are no list"),
 ]
 
 

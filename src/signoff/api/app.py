@@ -23,6 +23,7 @@ from signoff.api import (
     runs,
     schemas,
     state,
+    streams,
     threads,
     unsupported,
 )
@@ -66,7 +67,7 @@ def create_app(
     )
     app.state.desk = desk
     app.state.principal = principal
-    supported = (requests, handling, events, runs, threads, state, assistants, health)
+    supported = (requests, handling, events, runs, streams, threads, state, assistants, health)
     for module in (*supported, unsupported):
         app.include_router(module.router)
     add_docs(app)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from signoff.api import schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
-from signoff.api.sse import EventStream, frame
 from signoff.api.waiting import KEEP_ALIVE, answer_at_end
 from signoff.api.wire import Unsupported, only, refuse, selected
-from signoff.db.stream_events import StreamEvent
 from signoff.domain.errors import FieldError, InvalidInput
 from signoff.domain.run import Run, RunStatus
 from signoff.graph.wish import STREAM_MODES, StreamMode
@@ -25,16 +21,11 @@ from signoff.service.cancel import cancel_run
 from signoff.service.decide import resume
 from signoff.service.resuming import Terms, said
 from signoff.service.start_run import Order, start_run
-from signoff.service.stream import check_event_id, follow_run, follow_thread, newest_event
 from signoff.service.wait import watching
 
 router = APIRouter(tags=["runs"], route_class=Route)
 
 FIELDS = tuple(schemas.Run.model_fields)
-
-LastEventId: TypeAlias = Annotated[
-    str | None, Header(description="The id of the last event one has: it goes on behind it.")
-]
 
 
 class RunConfig(BaseModel):
@@ -110,7 +101,7 @@ class RunCreate(BaseModel):
     stream_mode: StreamModes = Field(
         default=None,
         description="What the run streams, for whoever follows it or its thread. Without it "
-        "nothing, except that `runs/stream` takes `values`.",
+        "`values`; but `runs/wait` streams nothing, and an answer goes on as the run that asked.",
     )
     stream_subgraphs: bool | None = Field(
         default=None, description="Also what subgraphs stream, as `mode|namespace`."
@@ -127,6 +118,11 @@ class RunCreate(BaseModel):
     feedback_keys: Unsupported = None
     langsmith_tracer: Unsupported = None
 
+    @property
+    def resumes(self) -> bool:
+        """Whether it answers what the thread waits for."""
+        return self.command is not None and "resume" in self.command.model_fields_set
+
 
 @router.post(
     "/threads/{thread_id}/runs",
@@ -135,9 +131,11 @@ class RunCreate(BaseModel):
 )
 async def create_run(caller: Caller, request: Request, thread_id: str, order: RunCreate) -> Answer:
     """Start a run in the background."""
-    run = replace(await _begin(caller, thread_id, order), status=RunStatus.QUEUED)
+    if order.stream_mode is None and not order.resumes:
+        order = order.model_copy(update={"stream_mode": ["values"]})
+    run = replace(await begin(caller, thread_id, order), status=RunStatus.QUEUED)
     # Where this process has begun it with the commit, that is told to whoever asks again.
-    return Answer(run_json(run), headers={"content-location": _location(request, run)})
+    return Answer(run_json(run), headers={"content-location": location(request, run)})
 
 
 @router.post(
@@ -153,27 +151,9 @@ async def wait_for_new_run(
     A pause has `__interrupt__` besides the state's values; a run that fails has `__error__` alone.
     """
     async with watching(caller.office, caller.desk.notices, thread_id) as watch:
-        run = await _begin(caller, thread_id, order)
+        run = await begin(caller, thread_id, order)
         headers = _headers(request, run)
         return await answer_at_end(caller, watch, run.id, headers, look=False)
-
-
-@router.post(
-    "/threads/{thread_id}/runs/stream",
-    response_class=EventStream,
-    responses=refusals(409, *WITH_BODY),
-)
-async def stream_new_run(
-    caller: Caller, request: Request, thread_id: str, order: RunCreate
-) -> EventStream:
-    """Start a run, and follow what it streams until it pauses or ends.
-
-    A reader who leaves does not stop it, and can come back by `location`.
-    """
-    if not order.stream_mode:
-        order = order.model_copy(update={"stream_mode": ["values"]})
-    run = await _begin(caller, thread_id, order)
-    return _stream(caller, request, run, 0, None)
 
 
 @router.get(
@@ -216,61 +196,6 @@ async def join_run(caller: Caller, request: Request, thread_id: str, run_id: str
         return await answer_at_end(caller, watch, run.id, headers, look=True)
 
 
-@router.get(
-    "/threads/{thread_id}/runs/{run_id}/stream",
-    response_class=EventStream,
-    responses=refusals(),
-)
-async def stream_run(
-    caller: Caller,
-    request: Request,
-    thread_id: str,
-    run_id: str,
-    stream_mode: Annotated[
-        StreamModes, Query(description="Only these, of those that it streams.")
-    ] = None,
-    cancel_on_disconnect: bool = False,
-    last_event_id: LastEventId = None,
-) -> EventStream:
-    """Follow what a run streams until it pauses or ends: from its beginning, as far as it is kept.
-
-    With `Last-Event-ID`, right behind that event.
-    """
-    if cancel_on_disconnect:
-        refuse("cancel_on_disconnect", "can only be false")
-    after = check_event_id(last_event_id) or 0
-    run = await read.get_run(caller.office, thread_id, run_id)
-    return _stream(caller, request, run, after, stream_mode)
-
-
-@router.get(
-    "/threads/{thread_id}/stream",
-    tags=["threads"],
-    response_class=EventStream,
-    responses=refusals(),
-)
-async def stream_thread(
-    caller: Caller,
-    thread_id: str,
-    stream_mode: Annotated[
-        list[str] | None, Query(description="Only `run_modes`: what the runs stream.")
-    ] = None,
-    last_event_id: LastEventId = None,
-) -> EventStream:
-    """Follow what the runs of a thread stream, one after the other, for ever: from now on.
-
-    With `Last-Event-ID`, right behind that event; -1 begins with the oldest that is kept. Behind a
-    run's last event comes `metadata` with the status `run_done`.
-    """
-    if set(stream_mode or ()) - {"run_modes"}:
-        refuse("stream_mode", "can only be run_modes")
-    after = check_event_id(last_event_id)
-    await read.get_thread(caller.office, thread_id)
-    if after is None:
-        after = await newest_event(caller.office, thread_id)
-    return EventStream(_frames(follow_thread(caller.office, thread_id, after=after)))
-
-
 @router.post(
     "/threads/{thread_id}/runs/{run_id}/cancel",
     status_code=202,
@@ -294,8 +219,9 @@ async def cancel(
     return Response(status_code=204 if wait else 202)
 
 
-async def _begin(caller: Caller, thread_id: str, order: RunCreate) -> Run:
-    if order.command is not None and "resume" in order.command.model_fields_set:
+async def begin(caller: Caller, thread_id: str, order: RunCreate) -> Run:
+    """Start, continue or resume as it is ordered."""
+    if order.command is not None and order.resumes:
         return await _resume(caller, thread_id, order, order.command.resume)
     config = order.config or RunConfig()
     return await start_run(
@@ -343,34 +269,12 @@ async def _resume(caller: Caller, thread_id: str, order: RunCreate, answer: Any)
     return await resume(caller.office, thread_id, answer, by=caller.by, graph=graph, terms=terms)
 
 
-def _stream(
-    caller: Caller, request: Request, run: Run, after: int, modes: list[StreamMode] | None
-) -> EventStream:
-    location = _location(request, run)
-    pages = follow_run(caller.office, run.thread_id, run.id, after=after)
-    headers = {"location": f"{location}/stream", "content-location": location}
-    return EventStream(_frames(pages, modes), headers)
-
-
-async def _frames(
-    pages: AsyncIterator[list[StreamEvent]], modes: list[StreamMode] | None = None
-) -> AsyncIterator[list[bytes]]:
-    wanted: set[str] = {"messages" if mode == "messages-tuple" else mode for mode in modes or ()}
-    if wanted:
-        wanted |= {"metadata", "error"}
-    async for page in pages:
-        yield [
-            frame(each.event, each.text, str(each.id))
-            for each in page
-            if not wanted or re.split(r"[|/]", each.event, maxsplit=1)[0] in wanted
-        ]
-
-
 def _headers(request: Request, run: Run) -> dict[str, str]:
-    location = _location(request, run)
-    return {"location": f"{location}/join", "content-location": location}
+    where = location(request, run)
+    return {"location": f"{where}/join", "content-location": where}
 
 
-def _location(request: Request, run: Run) -> str:
+def location(request: Request, run: Run) -> str:
+    """The path of a run, as whoever called sees it."""
     root: str = request.scope.get("root_path", "")
     return f"{root}/threads/{run.thread_id}/runs/{run.id}"

@@ -36,7 +36,7 @@ async def answer_at_end(
         ending = await watch.until_ended(run_id, within=KEEP_ALIVE)
     if ending is None:
         return _LongAnswer(caller, watch.thread_id, run_id, headers)
-    return Answer(_result(ending), headers=headers)
+    return Answer(result_of(ending), headers=headers)
 
 
 class _LongAnswer(Response):
@@ -77,11 +77,12 @@ class _LongAnswer(Response):
             while not (ending := await watch.look(self._run_id)).ended:
                 await send({"type": "http.response.body", "body": b"\n", "more_body": True})
                 if ended := await watch.until_ended(self._run_id, within=KEEP_ALIVE):
-                    return _result(ended)
-        return _result(ending)
+                    return result_of(ended)
+        return result_of(ending)
 
 
-def _result(ending: Ending) -> Any:
+def result_of(ending: Ending) -> Any:
+    """What a run has come to, as LangGraph's server answers a wait for it."""
     if ending.status is RunStatus.FAILED:
         named = re.fullmatch(r"(\w+): (.*)", ending.error or "", re.DOTALL)
         return _error(*named.groups()) if named else _error("RunFailed", ending.error or "")

@@ -327,11 +327,10 @@ def _match(thread_id: str, waiting: list[Request], answer: Any) -> list[tuple[Re
     if isinstance(answer, dict) and all(is_interrupt_id(key) for key in answer):
         unknown = sorted(answer.keys() - by_interrupt.keys())
         if unknown or not answer:
-            named = f"interrupt {', '.join(unknown)}" if unknown else "no interrupt by its name"
-            raise UnknownPause(
-                f"Thread {thread_id} does not wait for {named}: it waits for "
-                f"{', '.join(by_interrupt)}."
-            )
+            wrong = f"Thread {thread_id} does not wait for interrupt {', '.join(unknown)}"
+            if not answer:
+                wrong = f"The answer names no interrupt of thread {thread_id}"
+            raise UnknownPause(f"{wrong}: it waits for {', '.join(by_interrupt)}.")
         return [(by_interrupt[key], value) for key, value in answer.items()]
     if len(waiting) > 1:
         raise NothingPending(

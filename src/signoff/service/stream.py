@@ -90,6 +90,10 @@ async def forget_streams(office: Office, older_than: timedelta) -> None:
             more = await stream_events.delete_old(conn, older_than)
 
 
+CANCELLED = "UserInterrupt: The run was cancelled"
+"""The error of a run that was cancelled, as LangGraph's server calls it."""
+
+
 def error_data(error: str) -> str:
     """The `error` event of a run that has failed: the exception's name, and its message."""
     name, separator, message = error.partition(": ")

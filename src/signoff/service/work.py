@@ -17,7 +17,7 @@ from signoff.graph.assignment import Assignment
 from signoff.graph.runner import Result, described
 from signoff.graph.wish import Wish
 from signoff.service.office import Office
-from signoff.service.stream import done_data, error_data
+from signoff.service.stream import CANCELLED, done_data, error_data
 from signoff.service.withdraw_open import withdraw_open
 
 
@@ -195,7 +195,7 @@ async def _stream_end(conn: Connection, run: Run, result: Result) -> None:
         return
     error = result.error
     if result.status is RunStatus.CANCELLED:
-        error = "UserInterrupt: The run was cancelled"  # as LangGraph's server calls it
+        error = CANCELLED
     if error is not None:
         await stream_events.append(conn, run.thread_id, run.id, "error", error_data(error))
     await stream_events.append(conn, run.thread_id, run.id, "metadata", done_data(run.id))

@@ -27,6 +27,9 @@ from signoff.graph.pauses.base import (
 APPROVING = frozenset({"approve", "approved", "accept", "yes", "ok", "confirm", "continue"})
 """Options that say yes, in any case: for them the node reads `approved` as true."""
 
+KEYS = ("options", "actions")
+"""Where the options stand."""
+
 MAX_NAME = 100
 """The longest name of an option, in characters."""
 
@@ -40,7 +43,11 @@ class ChoiceKind(PauseKind):
     name = "choice"
 
     def recognises(self, value: Any, response_schema: dict[str, Any] | None) -> bool:
-        return response_schema is None and isinstance(value, dict) and _listed(value) is not None
+        return (
+            response_schema is None
+            and isinstance(value, dict)
+            and any(value.get(key) is not None for key in KEYS)
+        )
 
     def read(self, value: Any, response_schema: dict[str, Any] | None, *, node: str) -> Question:
         payload = payload_of(value)
@@ -64,7 +71,7 @@ class ChoiceKind(PauseKind):
 
     def sections(self, question: Question) -> list[Section]:
         rest = untitled(question.payload, question.title)
-        shown = {key: part for key, part in rest.items() if key not in ("options", "actions")}
+        shown = {key: part for key, part in rest.items() if key not in KEYS}
         return [Section(None, shown)] if shown else []
 
     def ballot(self, request: Request, value: Any) -> Ballot:
@@ -87,14 +94,19 @@ class ChoiceKind(PauseKind):
         )
 
     def resume_value(self, request: Request, outcome: Outcome) -> dict[str, Any]:
-        return {
+        decided: dict[str, Any] = {
             "action": outcome.action,
-            "approved": _approves(outcome.action),
-            "feedback": outcome.note,
-            "notes": outcome.note,
             "reviewer": outcome.by,
             "user": outcome.by,
+        }
+        if _approves(outcome.action) or _rejects(outcome.action):
+            decided["approved"] = _approves(outcome.action)
+        return {
+            "approved": False,
+            "feedback": outcome.note,
+            "notes": outcome.note,
             **outcome.values,
+            **decided,  # comes last: no values tell the node that something else was decided
         }
 
 
@@ -120,7 +132,7 @@ def _meant(names: Sequence[str], *, approved: bool) -> str | None:
 
 def _listed(value: dict[str, Any]) -> list[Any] | None:
     """What it lists as its options."""
-    found = [value.get(key) for key in ("options", "actions")]
+    found = [value.get(key) for key in KEYS]
     lists = [each for each in found if isinstance(each, list)]
     return next((each for each in lists if each), lists[0] if lists else None)
 
@@ -131,8 +143,11 @@ def _options(value: dict[str, Any]) -> list[tuple[str, str | None]]:
     Raises:
         Malformed: They are no list of distinct names.
     """
+    listed = _listed(value)
+    if listed is None:
+        raise Malformed("its options are no list")
     found: dict[str, str | None] = {}
-    for n, option in enumerate(_listed(value) or (), 1):
+    for n, option in enumerate(listed, 1):
         name, label = option, None
         if isinstance(option, dict):
             name = option.get("name") or option.get("value") or option.get("id")
