@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from signoff.ask import Action, Decision, ask
 from signoff.domain import errors
 from signoff.domain.errors import SignoffError
+from signoff.domain.principal import Principal, Role
 from signoff.once import once
 
 if TYPE_CHECKING:
@@ -18,7 +19,18 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Action", "Decision", "Signoff", "SignoffError", "__version__", "ask", "errors", "once"]
+__all__ = [
+    "Action",
+    "Decision",
+    "Principal",
+    "Role",
+    "Signoff",
+    "SignoffError",
+    "__version__",
+    "ask",
+    "errors",
+    "once",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -35,7 +35,7 @@ from signoff.worker.engine import Engine
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from signoff.api.principals import PrincipalPolicy
+    from signoff.authentication import Authenticate
 
 
 class Signoff(FrontDesk):
@@ -152,12 +152,13 @@ class Signoff(FrontDesk):
         """
         return self._saver(self.office.database, graph)
 
-    def asgi_app(self, *, principal: PrincipalPolicy | None = None) -> FastAPI:
+    def asgi_app(self, *, authenticate: Authenticate | None = None) -> FastAPI:
         """The HTTP API and the inbox, to be served or to be mounted in a FastAPI of one's own.
 
-        `principal` names who calls: a function of the request that returns the name, or raises
-        `errors.Unauthenticated`. Unless one is given, the header ``X-Signoff-Principal`` is
-        believed, so it has to come from something in front that one trusts.
+        Programs call with an API key. Who else calls, `authenticate` says: a function of the
+        request that returns a `Principal`, or None, or raises `errors.Unauthenticated`. Unless one
+        is given, the header ``X-Signoff-Principal`` is believed, so it has to come from something
+        in front that one trusts.
 
         Mounted, the desk has to be open by the time that requests come, as inside the lifespan of
         the application around it; served by itself, the application opens and closes the desk.
@@ -167,7 +168,9 @@ class Signoff(FrontDesk):
         from signoff.api.principals import header_principal
         from signoff.web.app import install
 
-        app = create_app(self, principal=principal or header_principal, lifespan=self._while_served)
+        app = create_app(
+            self, authenticate=authenticate or header_principal, lifespan=self._while_served
+        )
         install(app)
         return app
 

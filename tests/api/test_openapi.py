@@ -9,7 +9,7 @@ import httpx
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
-from signoff.api.app import OPEN
+from signoff.api.app import OPEN, SECURITY
 from signoff.api.principals import HEADER
 from signoff.db.request_lists import SORTS
 from tests.api.conftest import Api, problem
@@ -29,15 +29,16 @@ async def test_it_is_served_and_all_its_references_lead_somewhere(api: Api) -> N
 
 async def test_every_route_says_who_calls_what_it_does_and_how_it_refuses(api: Api) -> None:
     document = api.app.openapi()
-    scheme = document["components"]["securitySchemes"]["principal"]
-    assert (scheme["in"], scheme["name"]) == ("header", HEADER)
+    schemes = document["components"]["securitySchemes"]
+    assert (schemes["principal"]["in"], schemes["principal"]["name"]) == ("header", HEADER)
+    assert [set(each) for each in SECURITY] == [{name} for name in schemes]
     for path, item in document["paths"].items():
         for operation in item.values():
             assert operation["description"], path
             if path in OPEN:
                 assert operation["security"] == []
                 continue
-            assert operation["security"] == [{"principal": []}]
+            assert operation["security"] == SECURITY
             refusals = {"401", "403", "404", "422", "500", "503"}
             if "requestBody" in operation:
                 refusals |= {"400", "413", "415"}

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, HTTPException, Request
 
+from signoff import Principal, Role
 from signoff.api.app import OPEN
 from signoff.api.principals import HEADER, dev_principal
 from signoff.domain.errors import Forbidden, Unauthenticated
@@ -72,7 +73,7 @@ async def test_a_name_may_have_any_letters(api: Api) -> None:
 
 
 async def test_on_ones_own_machine_everyone_is_the_default_unless_named(api: Api) -> None:
-    app = api.desk.asgi_app(principal=dev_principal("dev"))
+    app = api.desk.asgi_app(authenticate=dev_principal("dev"))
     async with client_of(app, {}) as http:
         await http.post("/threads", json={"thread_id": "t"})
         await http.post("/threads", json={"thread_id": "u"}, headers={HEADER: "jane"})
@@ -87,20 +88,20 @@ async def test_on_ones_own_machine_everyone_is_the_default_unless_named(api: Api
     "host", ["localhost:8124", "127.0.0.1", "[::1]:8124", "app.localhost", "127.8.9.1:1"]
 )
 async def test_ones_own_machine_has_many_names(api: Api, host: str) -> None:
-    app = api.desk.asgi_app(principal=dev_principal())
+    app = api.desk.asgi_app(authenticate=dev_principal())
     async with client_of(app, {}) as http:
         assert (await http.get("/requests", headers={"host": host})).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", "[]"])
 async def test_a_page_elsewhere_whose_name_leads_here_is_refused(api: Api, host: str) -> None:
-    app = api.desk.asgi_app(principal=dev_principal())
+    app = api.desk.asgi_app(authenticate=dev_principal())
     async with client_of(app, {}) as http:
         problem(await http.get("/requests", headers={"host": host}), 403, "forbidden")
 
 
 async def test_what_a_page_elsewhere_makes_the_browser_send_is_refused(api: Api) -> None:
-    app = api.desk.asgi_app(principal=dev_principal())
+    app = api.desk.asgi_app(authenticate=dev_principal())
     async with client_of(app, {}) as http:
         for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
             response = await http.post("/threads/count", headers={"sec-fetch-site": site})
@@ -111,22 +112,26 @@ async def test_what_a_page_elsewhere_makes_the_browser_send_is_refused(api: Api)
 
 
 async def test_the_api_is_mounted_with_principals_of_ones_own(api: Api) -> None:
-    async def signed_in(request: Request) -> str:
+    async def signed_in(request: Request) -> Principal | None:
         user = request.cookies.get("user")
         if user is None:
+            return None
+        if user == "nobody":
             raise Unauthenticated("Sign in first.")
         if user == "mallory":
             raise Forbidden("Not you.")
         if user == "eve":
             raise HTTPException(403, "Nor you.")
-        return user
+        return Principal(name=user, role=Role.OPERATOR)
 
     outer = FastAPI()
-    outer.mount("/signoff", api.desk.asgi_app(principal=signed_in))
+    outer.mount("/signoff", api.desk.asgi_app(authenticate=signed_in))
     transport = httpx.ASGITransport(app=outer)
     async with httpx.AsyncClient(transport=transport, base_url="http://firm.example") as http:
         problem(await http.get("/signoff/requests"), 401, "unauthenticated")
         problem(await http.get("/signoff/nowhere"), 404, "route_not_found")
+        response = await http.get("/signoff/requests", headers={"cookie": "user=nobody"})
+        problem(response, 401, "unauthenticated")
         for name in ("mallory", "eve"):
             response = await http.get("/signoff/requests", headers={"cookie": f"user={name}"})
             problem(response, 403, "forbidden")

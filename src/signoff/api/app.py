@@ -28,8 +28,9 @@ from signoff.api import (
     unsupported,
 )
 from signoff.api.docs import add_docs
-from signoff.api.principals import HEADER, PrincipalPolicy, header_principal
+from signoff.api.principals import HEADER, header_principal
 from signoff.api.route import Desk
+from signoff.authentication import Authenticate
 from signoff.domain.errors import SignoffError
 
 DESCRIPTION = """
@@ -46,13 +47,13 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def create_app(
     desk: Desk,
     *,
-    principal: PrincipalPolicy = header_principal,
+    authenticate: Authenticate = header_principal,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The API of a desk, which is open by the time that requests come.
 
-    `principal` names who calls; see `signoff.api.principals`. Unless another is given, whoever the
-    header `X-Signoff-Principal` names is believed.
+    Who calls without an API key, `authenticate` says; see `signoff.api.principals`. Unless another
+    is given, whoever the header `X-Signoff-Principal` names is believed.
     """
     app = FastAPI(
         title="Signoff",
@@ -66,7 +67,7 @@ def create_app(
         exception_handlers={HTTPException: _answer, SignoffError: _answer},
     )
     app.state.desk = desk
-    app.state.principal = principal
+    app.state.authenticate = authenticate
     supported = (requests, handling, events, runs, streams, threads, state, assistants, health)
     for module in (*supported, unsupported):
         app.include_router(module.router)
@@ -89,14 +90,19 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         problem = schemas.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         components["schemas"] |= problem.pop("$defs") | {"Problem": problem}
         components["securitySchemes"] = {
-            "principal": {"type": "apiKey", "in": "header", "name": HEADER}
+            "key": {"type": "http", "scheme": "bearer"},
+            "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+            "principal": {"type": "apiKey", "in": "header", "name": HEADER},
         }
         for path, item in described["paths"].items():
             for operation in item.values():
-                operation["security"] = [] if path in OPEN else [{"principal": []}]
+                operation["security"] = [] if path in OPEN else SECURITY
         app.openapi_schema = described
     return app.openapi_schema
 
+
+SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"x-api-key": []}, {"principal": []}]
+"""How a caller may say who they are: in one of these ways."""
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that need no principal."""

@@ -13,6 +13,7 @@ from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.wire import selected
 from signoff.graph.catalog import Served
 from signoff.service.assistants import graph_drawing, graph_schemas, subgraph_schemas
+from signoff.service.sight import check_graph
 
 router = APIRouter(tags=["assistants"], route_class=Route)
 
@@ -65,7 +66,8 @@ async def count_assistants(caller: Caller, filters: AssistantFilter) -> Answer:
 @router.get("/assistants/{assistant_id}", response_model=schemas.Assistant, responses=refusals())
 async def get_assistant(caller: Caller, assistant_id: str) -> Answer:
     """One graph, by its name or its assistant id."""
-    return Answer(_assistant(caller.office.catalog.find(assistant_id)))
+    graph = check_graph(caller.office, caller.principal, assistant_id)
+    return Answer(_assistant(caller.office.catalog[graph]))
 
 
 @router.get(
@@ -75,7 +77,8 @@ async def get_assistant(caller: Caller, assistant_id: str) -> Answer:
 )
 async def get_schemas(caller: Caller, assistant_id: str) -> Answer:
     """The JSON Schemas of a graph: what it takes, keeps and returns."""
-    return Answer(graph_schemas(caller.office, assistant_id))
+    graph = check_graph(caller.office, caller.principal, assistant_id)
+    return Answer(graph_schemas(caller.office, graph))
 
 
 @router.get(
@@ -91,7 +94,8 @@ async def get_graph(
     ] = False,
 ) -> Answer:
     """The nodes and edges of a graph, to draw it."""
-    return Answer(graph_drawing(caller.office, assistant_id, xray))
+    graph = check_graph(caller.office, caller.principal, assistant_id)
+    return Answer(graph_drawing(caller.office, graph, xray))
 
 
 @router.get(
@@ -101,7 +105,8 @@ async def get_graph(
 )
 async def get_subgraphs(caller: Caller, assistant_id: str, recurse: bool = False) -> Answer:
     """The JSON Schemas of the graphs inside a graph, by the nodes that they are."""
-    return Answer(await subgraph_schemas(caller.office, assistant_id, None, recurse=recurse))
+    graph = check_graph(caller.office, caller.principal, assistant_id)
+    return Answer(await subgraph_schemas(caller.office, graph, None, recurse=recurse))
 
 
 @router.get(
@@ -113,7 +118,8 @@ async def get_subgraphs_at(
     caller: Caller, assistant_id: str, namespace: str, recurse: bool = False
 ) -> Answer:
     """Those at one place: a node, or several with `|` between, one inside the other."""
-    return Answer(await subgraph_schemas(caller.office, assistant_id, namespace, recurse=recurse))
+    graph = check_graph(caller.office, caller.principal, assistant_id)
+    return Answer(await subgraph_schemas(caller.office, graph, namespace, recurse=recurse))
 
 
 def _found(caller: Caller, filters: AssistantFilter) -> list[dict[str, Any]]:
@@ -121,7 +127,8 @@ def _found(caller: Caller, filters: AssistantFilter) -> list[dict[str, Any]]:
     return [
         assistant
         for assistant in map(_assistant, caller.office.catalog.values())
-        if filters.graph_id in (None, assistant["graph_id"])
+        if caller.principal.sees(assistant["graph_id"])
+        and filters.graph_id in (None, assistant["graph_id"])
         and (filters.name or "").lower() in assistant["name"].lower()
         and wanted <= assistant["metadata"].items()
     ]

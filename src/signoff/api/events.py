@@ -31,7 +31,8 @@ async def events(
         after = await newest_event(caller.office)
     else:
         after = check_event_id(last_event_id)
-    return EventStream(_frames(follow_requests(caller.office, after=after)))
+    pages = follow_requests(caller.office, after=after, graphs=caller.principal.graphs)
+    return EventStream(_frames(pages))
 
 
 async def _frames(pages: AsyncIterator[list[RequestEvent]]) -> AsyncIterator[list[bytes]]:

@@ -1,41 +1,35 @@
-"""Who calls: a policy that names the principal of a request, given to `create_app`.
-
-A policy is a function of the request; one's own may look at a session or a token. It returns the
-principal's name or raises `Unauthenticated` (or `Forbidden`).
-"""
+"""Who calls without an API key, where a server believes what callers say of themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
-from typing import TypeAlias
 
 from starlette.requests import Request
 
+from signoff.authentication import Authenticate
 from signoff.domain.errors import Forbidden, InvalidInput, Unauthenticated
-from signoff.domain.principal import check_principal
+from signoff.domain.principal import Principal, Role, check_principal
+from signoff.service.users import as_user
 
 HEADER = "X-Signoff-Principal"
 
 ACTS_AS = "signoff_acts_as"
 """The cookie that names whom one acts as, in hexadecimal, where one may act as anybody."""
 
-PrincipalPolicy: TypeAlias = Callable[[Request], "str | Awaitable[str]"]
 
-
-def header_principal(request: Request) -> str:
+def header_principal(request: Request) -> Principal:
     """Whoever the header says: for where something in front of Signoff sets it, and nobody else.
 
     Raises:
         Unauthenticated: The header is absent, doubled, or is no name that a principal can have.
     """
-    name = _named(request)
-    if name is None:
-        raise Unauthenticated(f"Say who calls: send the header {HEADER}.")
-    return name
+    named = _named(request)
+    if named is None:
+        raise Unauthenticated(f"Say who calls: send the header {HEADER}, or an API key.")
+    return named
 
 
-def dev_principal(name: str = "dev") -> PrincipalPolicy:
+def dev_principal(name: str = "dev") -> Authenticate:
     """Whoever the header says, else `name`: for one's own machine, where everyone is oneself.
 
     In the inbox one may act as somebody else: a cookie of its pages says so, behind the header.
@@ -44,15 +38,19 @@ def dev_principal(name: str = "dev") -> PrincipalPolicy:
     whether it names this server or has its own name resolve to it.
     """
 
-    def policy(request: Request) -> str:
+    async def authenticate(request: Request) -> Principal:
         if not _is_loopback(request.headers.get("host", "")) or _is_foreign(request):
             raise Forbidden(
                 "This server is for programs and pages of this machine: use its own address."
             )
-        return _named(request) or _acted(request) or name
+        if (named := _named(request)) is not None:
+            return named
+        if (acted := _acted(request)) is not None:
+            return await as_user(request.app.state.desk.office, acted)
+        return Principal(name=name, role=Role.ADMIN, method="dev")
 
-    policy.acts_as = ACTS_AS  # type: ignore[attr-defined]
-    return policy
+    authenticate.acts_as = ACTS_AS  # type: ignore[attr-defined]
+    return authenticate
 
 
 def _acted(request: Request) -> str | None:
@@ -62,14 +60,14 @@ def _acted(request: Request) -> str | None:
         return None
 
 
-def _named(request: Request) -> str | None:
+def _named(request: Request) -> Principal | None:
     given = [value for key, value in request.headers.raw if key == _RAW_HEADER]
     if not given:
         return None
     try:
         if len(given) > 1:
             raise InvalidInput("there are several")
-        return check_principal(given[0].decode())
+        return Principal(name=given[0].decode(), role=Role.ADMIN, method="header")
     except (InvalidInput, UnicodeDecodeError) as error:
         raise Unauthenticated(f"The header {HEADER} names no principal: {error}") from error
 

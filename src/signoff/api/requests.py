@@ -14,7 +14,7 @@ from signoff.domain.decision import Ballot
 from signoff.domain.errors import FieldError, InvalidInput
 from signoff.render import request_json
 from signoff.service import decide as deciding
-from signoff.service import read
+from signoff.service import read, sight
 from signoff.service import retry as retrying
 from signoff.service.state import state_at_pause
 
@@ -91,6 +91,7 @@ async def list_requests(
         sort=sort,
         limit=limit,
         cursor=cursor,
+        graphs=caller.principal.graphs,
     )
     return Answer(
         {
@@ -175,6 +176,7 @@ async def list_audit(
         raise InvalidInput(
             "the cursor is not one of this list", [FieldError("/cursor", "is not one of this list")]
         )
+    await sight.check_audit(caller.office, caller.principal, thread_id)
     entries = await read.audit_entries(
         caller.office, thread_id=thread_id, after=int(cursor), limit=limit
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -14,9 +14,15 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from signoff.api import body, problems
+from signoff.acting import acting
+from signoff.api import access, body, problems
 from signoff.api.problems import RouteNotFound
+from signoff.api.sse import EventStream
+from signoff.authentication import identify, require
 from signoff.db.notices import Notices
+from signoff.domain.errors import Unauthenticated
+from signoff.domain.principal import Principal, Role
+from signoff.service import sight
 from signoff.service.office import Office
 
 
@@ -35,7 +41,11 @@ class Desk(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Caller:
     desk: Desk
-    by: str
+    principal: Principal
+
+    @property
+    def by(self) -> str:
+        return self.principal.name
 
     @property
     def office(self) -> Office:
@@ -43,25 +53,40 @@ class _Caller:
 
 
 class Route(APIRoute):
-    """A route that needs a principal. Whatever is raised in it becomes a problem document."""
+    """A route that needs a principal, of the role that `signoff.api.access` says.
+
+    What belongs to a graph that the principal may not know of is not there. Whatever is raised
+    becomes a problem document.
+    """
+
+    def role(self) -> Role:
+        """The least role that it takes."""
+        return access.role_of(self.methods, self.path)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Name the principal, then check the body, then have FastAPI do the rest."""
+        """Find out who calls and whether they may; check the body; have FastAPI do the rest."""
         handle = super().get_route_handler()
+        role = self.role()
 
         async def answer(request: Request) -> Response:
             try:
                 # No id has a slash in it, and a decoded one must not become part of the path.
                 if b"%2f" in request.scope.get("raw_path", b"").lower():
                     raise RouteNotFound("There is no such path.")
-                state = request.app.state
-                by = state.principal(request)
-                if inspect.isawaitable(by):
-                    by = await by
-                request.scope[_KEY] = _Caller(state.desk, by)
-                if request.method in ("POST", "PATCH", "PUT"):
-                    request = await body.checked(request)
-                return await handle(request)
+                desk: Desk = request.app.state.desk
+                principal = await identify(request)
+                require(principal, role)
+                with acting(principal):
+                    if principal.graphs is not None:
+                        await sight.check_path(desk.office, principal, request.path_params)
+                    request.scope[_KEY] = _Caller(desk, principal)
+                    if request.method in ("POST", "PATCH", "PUT"):
+                        request = await body.checked(request)
+                    response = await handle(request)
+                if isinstance(response, EventStream):
+                    reader = _Reader(request, desk, principal)
+                    response.check_reader = reader.check
+                return response
             except Exception as error:
                 return problems.answer(error)
             except asyncio.CancelledError:
@@ -69,6 +94,39 @@ class Route(APIRoute):
                 return problems.answer(problems.ServerStopping())
 
         return answer
+
+
+CHECKED = 60.0
+"""Seconds after which somebody who reads on and on is looked at anew in any case."""
+
+
+class _Reader:
+    """Somebody who follows a stream, for as long as they could ask for it anew."""
+
+    def __init__(self, request: Request, desk: Desk, principal: Principal) -> None:
+        self._request = request
+        self._desk = desk
+        self._principal = principal
+        self._changes = desk.office.keyring.changes
+        self._checked_at = time.monotonic()
+
+    async def check(self) -> None:
+        """Return if nothing has changed about them.
+
+        Raises:
+            Unauthenticated, Forbidden: They may not read on, or not as before.
+        """
+        changes, now = self._desk.office.keyring.changes, time.monotonic()
+        if changes == self._changes and now - self._checked_at < CHECKED:
+            return
+        principal = await identify(self._request)
+        if (principal.name, principal.role, principal.graphs) != (
+            self._principal.name,
+            self._principal.role,
+            self._principal.graphs,
+        ):
+            raise Unauthenticated("What the reader may do has changed meanwhile.")
+        self._changes, self._checked_at = changes, now
 
 
 _KEY = "signoff.caller"
@@ -80,7 +138,8 @@ async def _caller(request: Request) -> _Caller:
 
 
 Caller = Annotated[_Caller, Depends(_caller)]
-"""Who calls, and the desk that is called: `caller.by`, `caller.office`, `caller.desk`."""
+"""Who calls, and the desk that is called: `caller.by` and `caller.principal`; `caller.office` and
+`caller.desk`."""
 
 
 class Answer(Response):
@@ -113,7 +172,7 @@ _MEANING: Mapping[int, str] = {
     400: "The body is no JSON",
     401: "Nobody is named as the caller",
     403: "The caller may not",
-    404: "It does not exist",
+    404: "It does not exist, or the caller may not know that it does",
     409: "Not as things stand",
     413: "The body is too large",
     415: "The body is not declared to be JSON",

@@ -12,7 +12,9 @@ from signoff.api import schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.waiting import KEEP_ALIVE, answer_at_end
 from signoff.api.wire import Unsupported, only, refuse, selected
+from signoff.authentication import require
 from signoff.domain.errors import FieldError, InvalidInput
+from signoff.domain.principal import Role
 from signoff.domain.run import Run, RunStatus
 from signoff.graph.wish import STREAM_MODES, StreamMode
 from signoff.render import RUN_STATUS, run_json
@@ -20,6 +22,7 @@ from signoff.service import read
 from signoff.service.cancel import cancel_run
 from signoff.service.decide import resume
 from signoff.service.resuming import Terms, said
+from signoff.service.sight import check_graph
 from signoff.service.start_run import Order, start_run
 from signoff.service.wait import watching
 
@@ -223,11 +226,12 @@ async def begin(caller: Caller, thread_id: str, order: RunCreate) -> Run:
     """Start, continue or resume as it is ordered."""
     if order.command is not None and order.resumes:
         return await _resume(caller, thread_id, order, order.command.resume)
+    require(caller.principal, Role.OPERATOR)
     config = order.config or RunConfig()
     return await start_run(
         caller.office,
         Order(
-            graph=order.assistant_id,
+            graph=check_graph(caller.office, caller.principal, order.assistant_id),
             thread_id=thread_id,
             by=caller.by,
             input=order.input,
@@ -237,6 +241,7 @@ async def begin(caller: Caller, thread_id: str, order: RunCreate) -> Run:
             options=order.model_dump(include=OPTIONS, exclude_none=True),
             create=order.if_not_exists == "create",
             enqueue=order.multitask_strategy != "reject",
+            graphs=caller.principal.graphs,
         ),
     )
 
@@ -265,7 +270,7 @@ async def _resume(caller: Caller, thread_id: str, order: RunCreate, answer: Any)
         metadata={**(config.metadata or {}), **(order.metadata or {})},
         as_started={name: given for name, given in as_started.items() if said(given)},
     )
-    graph = caller.office.catalog.find(order.assistant_id).name
+    graph = check_graph(caller.office, caller.principal, order.assistant_id)
     return await resume(caller.office, thread_id, answer, by=caller.by, graph=graph, terms=terms)
 
 

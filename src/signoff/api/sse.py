@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import structlog
 from starlette.responses import Response
@@ -28,7 +28,8 @@ class EventStream(Response):
     """An answer of server-sent events: of these frames, in pages, of which some may be empty.
 
     A reader who is gone ends it. It is cut off, and not ended in order, where it is not at its end:
-    then a reader knows to come back and say which event it had last.
+    then a reader knows to come back and say which event it had last. So it is where the reader may
+    not read any more.
     """
 
     media_type = "text/event-stream"
@@ -45,6 +46,8 @@ class EventStream(Response):
         del self.headers["content-length"]
         self.headers["x-accel-buffering"] = "no"  # nginx would hold events back
         self._pages = pages
+        self.check_reader: Callable[[], Awaitable[None]] = _let_read
+        """Called before anything goes out: raises an error if the reader may not read any more."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, and the events as they come."""
@@ -77,11 +80,16 @@ class EventStream(Response):
                 if not body and time.monotonic() - last < HEARTBEAT:
                     continue
                 last = time.monotonic()
+                await self.check_reader()
                 body = body or b": heartbeat\n\n"
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         except NotFound:
             pass  # what was followed was deleted: that is its end
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _let_read() -> None:
+    pass
 
 
 async def _gone(receive: Receive) -> None:

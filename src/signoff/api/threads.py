@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from signoff.api import schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.wire import Unsupported, selected
+from signoff.domain.errors import ThreadExists, ThreadNotFound
 from signoff.render import thread_json
-from signoff.service import read
+from signoff.service import read, sight
 from signoff.service import threads as service
 from signoff.service.wait import new_thread_id
 
@@ -62,6 +63,9 @@ class ThreadSearch(ThreadFilter):
 @router.post("/threads", response_model=schemas.Thread, responses=refusals(409, *WITH_BODY))
 async def create_thread(caller: Caller, order: ThreadCreate) -> Answer:
     """Make a thread; 409 if it exists, unless `if_exists` is `do_nothing`."""
+    graph = (order.metadata or {}).get("graph_id")
+    if isinstance(graph, str) and graph in caller.office.catalog:
+        sight.check_graph(caller.office, caller.principal, graph)
     thread = await service.create_thread(
         caller.office,
         new_thread_id() if order.thread_id is None else order.thread_id,
@@ -69,6 +73,10 @@ async def create_thread(caller: Caller, order: ThreadCreate) -> Answer:
         metadata=order.metadata or {},
         may_exist=order.if_exists == "do_nothing",
     )
+    try:
+        await sight.check_thread(caller.office, caller.principal, thread.id)
+    except ThreadNotFound as error:
+        raise ThreadExists(f"There is a thread {thread.id} already.") from error
     waiting = await read.waiting(caller.office, [thread.id])
     return Answer(thread_json(thread, waiting.get(thread.id, [])))
 
@@ -87,6 +95,7 @@ async def search_threads(caller: Caller, search: ThreadSearch) -> Answer:
         offset=search.offset,
         sort_by=search.sort_by,
         descending=search.sort_order == "desc",
+        sight=sight.sight_of(caller.principal),
     )
     waiting = await read.waiting(caller.office, [thread.id for thread in found])
     shown = [thread_json(thread, waiting.get(thread.id, [])) for thread in found]
@@ -99,7 +108,8 @@ async def search_threads(caller: Caller, search: ThreadSearch) -> Answer:
 @router.post("/threads/count", response_model=int, responses=refusals(*WITH_BODY))
 async def count_threads(caller: Caller, filters: ThreadFilter) -> Answer:
     """How many threads fit."""
-    _, total = await read.search_threads(caller.office, **_filters(filters), limit=1)
+    seen = sight.sight_of(caller.principal)
+    _, total = await read.search_threads(caller.office, **_filters(filters), limit=1, sight=seen)
     return Answer(total)
 
 

@@ -11,8 +11,17 @@ from fastapi import APIRouter
 
 from signoff.api.route import Caller, Route
 from signoff.domain.errors import NotSupported
+from signoff.domain.principal import Role
 
-router = APIRouter(route_class=Route, include_in_schema=False)
+
+class _Refused(Route):
+    """A route that does nothing, whoever calls."""
+
+    def role(self) -> Role:
+        return Role.VIEWER
+
+
+router = APIRouter(route_class=_Refused, include_in_schema=False)
 
 ASSISTANTS = "each graph has one assistant, made by the project's configuration"
 NO_THREAD = "a run needs a thread: name one, with `if_not_exists` `create` where it is new"

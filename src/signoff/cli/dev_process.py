@@ -60,7 +60,7 @@ def _serve(settings: Settings, listener: socket, line: socket | None) -> None:
         work=True,
         migrate=True,
         listener=listener,
-        principal=dev_principal(PRINCIPAL),
+        authenticate=dev_principal(PRINCIPAL),
     )
     with _project_may_be_broken(line):
         run_loop(process.run(Stop(line), on_ready))

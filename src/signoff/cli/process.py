@@ -13,7 +13,8 @@ from typing import Any
 
 import uvicorn
 
-from signoff.api.principals import PrincipalPolicy, header_principal
+from signoff.api.principals import header_principal
+from signoff.authentication import Authenticate
 from signoff.cli.address import listen
 from signoff.cli.session import database_address
 from signoff.cli.stop import Stop
@@ -29,13 +30,13 @@ from signoff.service.users import declare_users
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Process:
-    """What a process does; with a `listener`, `principal` says who calls its API."""
+    """What a process does; with a `listener`, `authenticate` says who calls its API."""
 
     settings: Settings
     work: bool
     migrate: bool = False
     listener: socket | None = None
-    principal: PrincipalPolicy = header_principal
+    authenticate: Authenticate = header_principal
 
     async def run(self, stop: Stop, on_ready: Callable[[], None]) -> None:
         """Do it until `stop`; `on_ready` is called once everything answers.
@@ -78,7 +79,7 @@ class Process:
         grace = self.settings.shutdown_grace.total_seconds()
         server = _Server(
             uvicorn.Config(
-                desk.asgi_app(principal=self.principal),
+                desk.asgi_app(authenticate=self.authenticate),
                 http="httptools",
                 ws="none",
                 log_config=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import orjson
@@ -66,6 +67,18 @@ async def of_thread(
     return [_entry(row) async for row in cursor]
 
 
+async def graphs_of(conn: Connection, thread_id: str) -> set[str]:
+    """The graphs that ever ran on a thread, or on one that had its id before."""
+    cursor = await conn.execute(
+        """
+        SELECT DISTINCT body::jsonb #>> '{data,graph}' AS graph FROM audit
+         WHERE thread_id = %s AND event = 'run.created'
+        """,
+        (thread_id,),
+    )
+    return {row["graph"] async for row in cursor}
+
+
 async def now(conn: Connection) -> Cursor:
     """The place behind all that is committed and told of by now; what is under way comes after."""
     cursor = await conn.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xact")
@@ -75,23 +88,35 @@ async def now(conn: Connection) -> Cursor:
 
 
 async def of_requests(
-    conn: Connection, after: Cursor, *, limit: int
-) -> list[tuple[Cursor, dict[str, Any]]]:
+    conn: Connection, after: Cursor, *, limit: int, graphs: Collection[str] | None = None
+) -> list[tuple[Cursor, dict[str, Any] | None]]:
     """The entries about requests behind a place, in the order of their transactions.
 
-    Only those of transactions before all that are still under way, whoever's they are: so one that
-    commits later has a place behind these.
+    With `graphs`, None stands for what is about a request of another graph, or of one that is not
+    there any more. Only those of transactions before all that are still under way, whoever's they
+    are: so one that commits later has a place behind these.
     """
+    seen = None if graphs is None else list(graphs)
     cursor = await conn.execute(
         """
-        SELECT xact::text AS at_xact, number, seq, hash, body FROM audit
+        SELECT xact::text AS at_xact, number, seq, hash,
+               CASE WHEN %s::text[] IS NULL OR EXISTS (
+                    SELECT 1 FROM requests WHERE id = request_id AND graph = ANY(%s))
+               THEN body END AS body
+          FROM audit
          WHERE request_id IS NOT NULL AND (xact, number) > (%s::text::xid8, %s)
            AND xact < pg_snapshot_xmin(pg_current_snapshot())
          ORDER BY xact, number LIMIT %s
         """,
-        (str(after.xact), after.number, limit),
+        (seen, seen, str(after.xact), after.number, limit),
     )
-    return [(Cursor(int(row["at_xact"]), row["number"]), _entry(row)) async for row in cursor]
+    return [
+        (
+            Cursor(int(row["at_xact"]), row["number"]),
+            None if row["body"] is None else _entry(row),
+        )
+        async for row in cursor
+    ]
 
 
 def _entry(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,6 +38,7 @@ class Filter:
     overdue_at: datetime | None = None
     priority: int | None = None
     q: str | None = None
+    graphs: Collection[str] | None = None
 
     def sql(self) -> tuple[list[str], dict[str, Any]]:
         """The conditions and their parameters."""
@@ -53,12 +54,14 @@ class Filter:
             "overdue_at": self.overdue_at,
             "priority": self.priority,
             "q": None if self.q is None else f"%{_escape(self.q)}%",
+            "graphs": None if self.graphs is None else list(self.graphs),
         }
         clauses = {
             "state": "state = ANY(%(state)s)",
             "audience": "audience && %(audience)s::text[]",
             "barred": "NOT (policy @> '{\"four_eyes\": true}' AND %(barred)s = ANY(involved))",
             "overdue_at": "state = 'open' AND deadline < %(overdue_at)s",
+            "graphs": "graph = ANY(%(graphs)s)",
             "q": "(title ILIKE %(q)s OR thread_id ILIKE %(q)s)",
         }
         wheres = [

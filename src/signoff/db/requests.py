@@ -170,6 +170,15 @@ async def get(conn: Connection, request_id: str) -> Request | None:
     return with_votes(row) if row else None
 
 
+async def graph_of(conn: Connection, request_id: str) -> str | None:
+    """The graph that asks; None if there is no such request."""
+    if not is_id(request_id):
+        return None
+    cursor = await conn.execute("SELECT graph FROM requests WHERE id = %s", (request_id,))
+    row = await cursor.fetchone()
+    return row["graph"] if row else None
+
+
 async def lock(conn: Connection, request_id: str) -> tuple[Locked, Request] | None:
     """One request with its votes, and its thread, locked until the transaction ends."""
     if not is_id(request_id):

@@ -51,6 +51,33 @@ class Locked:
     epoch: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sight:
+    """Which threads somebody may know of: of these graphs, and of none yet if they have made it."""
+
+    graphs: Sequence[str]
+    creator: str
+
+    def params(self) -> dict[str, Any]:
+        """What the condition is filled with."""
+        return {"graphs": list(self.graphs), "creator": self.creator}
+
+
+_IN_SIGHT = "(graph = ANY(%(graphs)s) OR (graph IS NULL AND created_by = %(creator)s))"
+
+
+async def is_seen(conn: Connection, thread_id: str, sight: Sight) -> bool | None:
+    """Whether somebody may know of a thread; None if there is none."""
+    if not is_thread_id(thread_id):
+        return None
+    cursor = await conn.execute(
+        f"SELECT {_IN_SIGHT} IS TRUE AS seen FROM threads WHERE id = %(id)s",
+        {"id": thread_id, **sight.params()},
+    )
+    row = await cursor.fetchone()
+    return row["seen"] if row else None
+
+
 async def insert(
     conn: Connection,
     thread_id: str,
@@ -58,14 +85,16 @@ async def insert(
     graph: str | None,
     metadata: dict[str, Any],
     at: datetime,
+    by: str | None = None,
 ) -> bool:
-    """A new idle thread; False, and nothing changed, if it exists."""
+    """A new idle thread, made by somebody; False, and nothing changed, if it exists."""
     cursor = await conn.execute(
         """
-        INSERT INTO threads (id, graph, metadata, created_at, updated_at, state_updated_at)
-        VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id
+        INSERT INTO threads
+               (id, graph, metadata, created_by, created_at, updated_at, state_updated_at)
+        VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO NOTHING RETURNING id
         """,
-        (thread_id, graph, Json(metadata), at, at, at),
+        (thread_id, graph, Json(metadata), by, at, at, at),
     )
     return await won(cursor)
 
@@ -401,10 +430,14 @@ async def search(
     offset: int = 0,
     sort_by: str = "created_at",
     descending: bool = True,
+    sight: Sight | None = None,
 ) -> tuple[list[Thread], int]:
-    """Threads that fit all filters, and how many there are in all."""
+    """Threads that fit all filters and are in sight, and how many there are in all."""
     wheres: list[str] = []
     params: dict[str, Any] = {"limit": limit, "offset": offset}
+    if sight is not None:
+        wheres.append(_IN_SIGHT)
+        params |= sight.params()
     for clause, name, value in (
         ("status = %(status)s", "status", status),
         ("metadata @> %(metadata)s", "metadata", Json(metadata) if metadata else None),

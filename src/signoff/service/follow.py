@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,22 +40,26 @@ async def newest_event(office: Office) -> Cursor:
         return await audit.now(conn)
 
 
-async def follow_requests(office: Office, *, after: Cursor) -> AsyncIterator[list[RequestEvent]]:
+async def follow_requests(
+    office: Office, *, after: Cursor, graphs: Collection[str] | None = None
+) -> AsyncIterator[list[RequestEvent]]:
     """What happens to all requests, in order and complete, in pages; an empty one now and then.
 
-    It goes on behind this place, until this process is about to stop.
+    With `graphs`, to those of these graphs. It goes on behind this place, until this process is
+    about to stop.
     """
     place = after
     async with office.notices.of_anything() as told:
         while not office.notices.closing.is_set():
             told.clear()
             async with office.database.connection() as conn:
-                entries = await audit.of_requests(conn, place, limit=PAGE)
+                entries = await audit.of_requests(conn, place, limit=PAGE, graphs=graphs)
             if entries:
                 place = entries[-1][0]
             yield [
                 RequestEvent(id=f"{at.xact}-{at.number}", event=entry["event"], entry=entry)
                 for at, entry in entries
+                if entry is not None
             ]
             if len(entries) < PAGE:
                 with suppress(TimeoutError):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
+from signoff import acting
 from signoff.db import inbox, requests
 from signoff.db.inbox import Line
 from signoff.db.pool import Connection
@@ -112,7 +113,7 @@ async def look(
             conn, shown, sort=search.order, limit=limit, after=after
         )
         counts = await inbox.counts(conn, wanted, at_most=MOST)
-        places = await inbox.places(conn) if cursor is None else {}
+        places = await _places(conn) if cursor is None else {}
     return Inbox(
         lines=lines,
         next_cursor=encode_cursor(following, search.order),
@@ -168,7 +169,11 @@ async def of_thread(office: Office, thread_id: str) -> list[Line]:
     """All requests of a thread as lines, the newest first; no more than 200."""
     async with office.database.connection() as conn:
         lines, _ = await inbox.page(
-            conn, Filter(thread_id=thread_id), sort="-opened_at", limit=200, after=None
+            conn,
+            Filter(thread_id=thread_id, graphs=acting.graphs()),
+            sort="-opened_at",
+            limit=200,
+            after=None,
         )
     return lines
 
@@ -178,7 +183,12 @@ async def several(office: Office, ids: Sequence[str]) -> list[Request]:
     known = [each for each in dict.fromkeys(ids) if is_id(each)]
     async with office.database.connection() as conn:
         found = {each.id: each for each in await requests.several(conn, known)}
-    return [found[each] for each in known if each in found]
+    graphs = acting.graphs()
+    return [
+        found[each]
+        for each in known
+        if each in found and (graphs is None or found[each].graph in graphs)
+    ]
 
 
 async def lines_of(office: Office, ids: Sequence[str]) -> list[Line]:
@@ -200,6 +210,13 @@ def is_admitted(request: Request, person: Reviewer) -> bool:
     except Forbidden:
         return False
     return True
+
+
+async def _places(conn: Connection) -> Mapping[str, list[str]]:
+    """What a list can be narrowed down to; no names of what is in graphs out of sight."""
+    if (graphs := acting.graphs()) is not None:
+        return {"graph": sorted(graphs)}
+    return await inbox.places(conn)
 
 
 async def _reviewer(conn: Connection, name: str | None, at: datetime) -> Reviewer | None:
@@ -228,6 +245,7 @@ def _filter(search: Search, person: Reviewer, other: Reviewer | None, at: dateti
         overdue_at=at if search.view == "overdue" else None,
         priority=None if search.priority is None else rank(search.priority),  # type: ignore[arg-type]
         q=search.q,
+        graphs=acting.graphs(),
     )
 
 

@@ -38,12 +38,13 @@ class Keyring:
         self._now = now
         self._known: dict[str, tuple[float, Key, User | None]] = {}
         self._noted: dict[str, datetime] = {}
-        self._changes = 0
+        self.changes = 0
+        """How often it was told that a key or a user has changed."""
         notices.on_access = self.forget
 
     def forget(self) -> None:
         """Look everyone up anew."""
-        self._changes += 1
+        self.changes += 1
         self._known.clear()
 
     async def principal(self, text: str) -> Principal:
@@ -71,10 +72,10 @@ class Keyring:
         known = self._known.get(key_id)
         if known is not None and self._notices.listening and known[0] > time.monotonic():
             return known[1], known[2]
-        seen = self._changes
+        seen = self.changes
         async with self._database.connection() as conn:
             found = await keys.get(conn, key_id)
-        if found is not None and seen == self._changes:
+        if found is not None and seen == self.changes:
             if len(self._known) >= MOST:
                 self._known.clear()
             self._known[key_id] = (time.monotonic() + TRUSTED, *found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ import orjson
 
 from signoff.db import audit, request_lists, requests, runs, threads
 from signoff.db.request_lists import SORTS, Filter
+from signoff.db.threads import Sight
 from signoff.domain.errors import (
     FieldError,
     InvalidInput,
@@ -61,13 +62,15 @@ async def list_requests(
     sort: str = "-opened_at",
     limit: int = 50,
     cursor: str | None = None,
+    graphs: Collection[str] | None = None,
 ) -> RequestPage:
     """One page of the requests that all filters let through, the newest first unless sorted.
 
     `state` is one state or several; `q` looks for a text in titles and thread ids; `overdue`
     shows the open ones past their deadline; `assignee` those that are for somebody by name: asked
     of them, of a group of theirs or of somebody they stand in for, escalated or delegated to them,
-    or claimed by them; not those that `four_eyes` keeps them from.
+    or claimed by them; not those that `four_eyes` keeps them from. `graphs` leaves out what
+    belongs to others than these.
 
     Raises:
         InvalidInput: A filter, the sort, the limit or the cursor is not well formed.
@@ -108,6 +111,7 @@ async def list_requests(
         overdue_at=office.now() if overdue else None,
         priority=None if priority is None else rank(priority),  # type: ignore[arg-type]
         q=q,
+        graphs=graphs,
     )
     async with office.database.connection() as conn:
         items, following = await request_lists.page(
@@ -169,8 +173,11 @@ async def search_threads(
     offset: int = 0,
     sort_by: str = "created_at",
     descending: bool = True,
+    sight: Sight | None = None,
 ) -> tuple[list[Thread], int]:
-    """Threads that fit all filters, the newest first unless sorted, and how many there are in all.
+    """Threads that fit all filters and are in sight, and how many there are in all.
+
+    The newest come first unless they are sorted.
 
     Raises:
         InvalidInput: The status, the sort or the page is not well formed.
@@ -190,6 +197,7 @@ async def search_threads(
             offset=offset,
             sort_by=sort_by,
             descending=descending,
+            sight=sight,
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
+from signoff.acting import known
 from signoff.db import users
 from signoff.db.pool import Connection
 from signoff.domain.admission import Reviewer
@@ -14,7 +16,14 @@ from signoff.domain.user import reviewer
 async def as_reviewer(
     conn: Connection, name: str, *, at: datetime, request: Request | None = None
 ) -> Reviewer:
-    """A principal as a reviewer; of a `request` that names nobody, its name is all that counts."""
+    """A principal as a reviewer; of a `request` that names nobody, its name is all that counts.
+
+    Whoever acts right now is also in the groups that are known of them from elsewhere.
+    """
     if request is not None and not request.policy.to:
         return Reviewer(name=name)
-    return reviewer(name, await users.around(conn, name), at=at)
+    found = reviewer(name, await users.around(conn, name), at=at)
+    principal = known(name)
+    if principal is not None and principal.groups:
+        return replace(found, groups=found.groups | principal.groups)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -35,7 +35,7 @@ class Order:
     """A run that somebody asks for. An input of None goes on from where the thread stands.
 
     `create` makes the thread if it is not there; `enqueue` lets the run wait where the thread is
-    busy, which is refused otherwise.
+    busy, which is refused otherwise. With `graphs`, a thread of another graph is not there.
     """
 
     graph: str
@@ -48,6 +48,7 @@ class Order:
     options: dict[str, Any] = field(default_factory=dict)
     create: bool = True
     enqueue: bool = True
+    graphs: Collection[str] | None = None
 
 
 def stop_options(before: str | Sequence[str], after: str | Sequence[str]) -> dict[str, Any]:
@@ -95,7 +96,7 @@ async def start_run(office: Office, order: Order) -> Run:
         thread = await threads.lock(conn, order.thread_id)
         if thread is None and order.create and order.input is None:
             raise NothingPending(f"Thread {order.thread_id} is new: it needs an input to begin.")
-        if thread is None:
+        if thread is None or _is_out_of_sight(thread.graph, order.graphs):
             raise ThreadNotFound(f"There is no thread {order.thread_id}.")
         if thread.busy and not order.enqueue:
             raise ThreadBusy(f"A run is under way on thread {thread.id}.")
@@ -135,6 +136,10 @@ async def _pass_breakpoints(office: Office, order: Order, graph: str) -> Run | N
     )
     answers = dict.fromkeys(request.pause.interrupt_id for request in open_)
     return await resume(office, order.thread_id, answers, by=order.by, graph=graph, terms=terms)
+
+
+def _is_out_of_sight(graph: str | None, graphs: Collection[str] | None) -> bool:
+    return graph is not None and graphs is not None and graph not in graphs
 
 
 def _run(office: Office, order: Order, graph: str) -> tuple[Run, AuditEntry]:

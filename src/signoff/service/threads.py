@@ -43,6 +43,7 @@ async def create_thread(
             thread_id,
             graph=graph if served else None,
             metadata=metadata,
+            by=by,
             at=at,
         )
         if made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from signoff.db import audit, notices, requests, runs, threads
@@ -12,6 +13,7 @@ from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import (
     CheckpointNotFound,
     Conflict,
+    Forbidden,
     ThreadBusy,
     ThreadNotFound,
 )
@@ -28,6 +30,7 @@ from signoff.graph.opening import opened_entry
 from signoff.graph.state import Place
 from signoff.ids import is_id
 from signoff.service.office import Office
+from signoff.service.reviewers import as_reviewer
 
 UPDATED = "The state was changed by hand while this was open."
 
@@ -42,9 +45,11 @@ async def update_state(
     lease needs this lock, so there is one writer as ever, with nothing to hand back and nothing
     that a crash could leave behind. The epoch is raised, so that a write which an earlier holder
     may still have on its way is refused. Open requests that the update leaves behind are
-    superseded; where the thread stands at a breakpoint, it is asked anew with the new state.
+    superseded; since that may stand in for an answer, it takes somebody who could decide them
+    alone. Where the thread stands at a breakpoint, it is asked anew with the new state.
 
     Raises:
+        Forbidden: The thread asks something that this principal may not decide.
         ThreadNotFound, CheckpointNotFound: There is no such thread or checkpoint.
         GraphNotFound: The thread's graph is not served here.
         ThreadBusy: A run is under way.
@@ -67,6 +72,7 @@ async def update_state(
             raise Conflict(f"Thread {thread.id} has no graph yet: start a run on it first.")
         served = office.catalog.find(thread.graph)
         known = await requests.known(conn, thread.id)
+        await _check_answerable(conn, known, by, at)
         latest = await runs.latest(conn, thread.id)
         updated = await update.update_state(
             conn, served, place, values, as_node=as_node, breaks=latest.options if latest else {}
@@ -117,3 +123,21 @@ async def _ask(
         write.add("opened", requests.row(request))
         write.add("audit", audit.row(opened_entry(request)))
     await execute(conn, [write])
+
+
+async def _check_answerable(
+    conn: Connection, known: Sequence[Request], by: str, at: datetime
+) -> None:
+    """Return if somebody could close all that a thread asks by themselves.
+
+    Raises:
+        Forbidden: They could not.
+    """
+    for request in known:
+        if request.state is RequestState.OPEN:
+            request.admit(await as_reviewer(conn, by, at=at, request=request))
+            if request.missing > 1:
+                raise Forbidden(
+                    f"Request {request.id} takes {request.missing} more votes: nobody stands in "
+                    "for them by writing a state."
+                )

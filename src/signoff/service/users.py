@@ -15,7 +15,7 @@ from signoff.db import audit, keys, notices, users
 from signoff.db.pool import Connection, Database
 from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import DatabaseNotReady, UserNotFound
-from signoff.domain.principal import SYSTEM, check_user
+from signoff.domain.principal import SYSTEM, Principal, Role, check_user, within
 from signoff.domain.user import User
 from signoff.policies import PolicyFile
 from signoff.service.keys import entry_of
@@ -155,6 +155,15 @@ async def get_user(office: Office, name: str) -> User:
     if not found:
         raise _unknown(name)
     return found[0]
+
+
+async def as_user(office: Office, name: str) -> Principal:
+    """A user as a principal; an admin, where there is no user of that name: for `dev` alone."""
+    async with office.database.connection() as conn:
+        user = await users.get(conn, name)
+    if user is None:
+        return Principal(name=name, role=Role.ADMIN, method="dev")
+    return Principal(name=name, role=user.role, graphs=within(user.graphs, None), method="dev")
 
 
 @asynccontextmanager

@@ -9,19 +9,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from signoff.domain.errors import NotFound
-from signoff.domain.principal import check_principal
+from signoff.domain.principal import Role, check_principal
 from signoff.web import lists, requests, static
 from signoff.web.headers import PAGE
 from signoff.web.route import PageRoute, Visit
+from signoff.web.who import acting_as
+
+
+class _Switch(PageRoute):
+    """Where one becomes somebody else: also out of a role that may do nothing."""
+
+    def role(self) -> Role:
+        return Role.VIEWER
+
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
+switch = APIRouter(route_class=_Switch, include_in_schema=False)
 
 
-@router.post("/inbox/act-as")
+@switch.post("/inbox/act-as")
 async def act_as(visit: Visit) -> Response:
     """Act as somebody else from now on, where the server lets whoever calls do so."""
     from_now_on = check_principal(visit.form.get("as", "").strip())
-    cookie = getattr(visit.request.app.state.principal, "acts_as", None)
+    cookie = acting_as(visit.request)
     if cookie is None:
         raise NotFound("Here nobody acts as somebody else.")
     back = urlsplit(visit.form.get("back", ""))
@@ -48,7 +58,7 @@ async def nothing(visit: Visit, path: str) -> Response:
 
 def install(app: FastAPI) -> None:
     """Add the inbox to an application whose state has the desk and the policy of principals."""
-    for each in (static.router, lists.router, requests.router, router):
+    for each in (static.router, lists.router, requests.router, switch, router):
         app.include_router(each)
 
     @app.get("/", include_in_schema=False)

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from signoff.authentication import require
 from signoff.domain.admission import Reviewer
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
@@ -22,6 +23,7 @@ from signoff.domain.errors import (
     StaleDigest,
     TooLarge,
 )
+from signoff.domain.principal import Principal, Role
 from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.tally import tally
 from signoff.domain.thread import Thread, ThreadStatus
@@ -177,6 +179,7 @@ async def handle(visit: Visit, request_id: str, verb: str) -> Response:
                 note = form.get("note", "").strip() or None
                 await amend.withdraw(office, request_id, by=by, note=note)
             case "retry" | "reask":
+                require(visit.principal, Role.OPERATOR)
                 await retry(office, request_id, by=by, reask=verb == "reask")
             case _:
                 return await _missing(visit, request_id)
@@ -269,7 +272,7 @@ async def _page(
     entries = await read.audit_entries(office, request_id=request.id)
     earlier = await inbox.previous(office, request)
     shown, changes = await asyncio.to_thread(_shown, request, earlier)
-    refusal = _refusal(request, person)
+    refusal = _refusal(request, person, visit.principal)
     return page(
         visit.request,
         "request.html",
@@ -289,7 +292,8 @@ async def _page(
         people=await names_of_users(visit) if request.state is RequestState.OPEN else [],
         may_withdraw=visit.by in request.involved or refusal is None,
         is_open=request.state is RequestState.OPEN,
-        may_retry=request.delivery is Delivery.FAILED,
+        may_retry=request.delivery is Delivery.FAILED
+        and visit.principal.role.includes(Role.OPERATOR),
         done=done,
         **await _what_next(visit, request),
     )
@@ -327,11 +331,12 @@ def _is_settled(request: Request, thread: Thread) -> bool:
     return thread.status is not ThreadStatus.BUSY and request.delivery is not Delivery.PENDING
 
 
-def _refusal(request: Request, person: Reviewer) -> str | None:
+def _refusal(request: Request, person: Reviewer, principal: Principal) -> str | None:
     """Why somebody may not decide a request that is open."""
     if request.state is not RequestState.OPEN:
         return None
     try:
+        require(principal, Role.REVIEWER)
         request.admit(person)
     except Forbidden as error:
         return error.message

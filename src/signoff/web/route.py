@@ -17,15 +17,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from signoff.acting import acting
+from signoff.authentication import identify, require
 from signoff.db.notices import Notices
 from signoff.db.pool import OperationalError
 from signoff.domain import errors
 from signoff.domain.errors import SignoffError
+from signoff.domain.principal import Principal, Role
 from signoff.service.office import Office
+from signoff.service.sight import check_path
 from signoff.web import csrf, form_data, rendering
 from signoff.web.form_data import FormData
 from signoff.web.headers import PAGE
-from signoff.web.who import who
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +51,12 @@ class _Visit:
 
     request: Request
     desk: Desk
-    by: str
+    principal: Principal
     form: FormData = field(default_factory=lambda: FormData([]))
+
+    @property
+    def by(self) -> str:
+        return self.principal.name
 
     @property
     def office(self) -> Office:
@@ -67,22 +74,36 @@ def base_of(request: Request) -> str:
 
 
 class PageRoute(APIRoute):
-    """A page: needs a principal, takes forms of our own pages only, answers with HTML."""
+    """A page: needs a viewer, and a reviewer where a form is sent; takes forms of our own pages.
+
+    What belongs to a graph that they may not know of is not there.
+    """
+
+    def role(self) -> Role:
+        """The least role that it takes."""
+        return Role.VIEWER if self.methods == {"GET"} else Role.REVIEWER
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Name the principal, then read the form, then have FastAPI do the rest."""
         handle = super().get_route_handler()
+        role = self.role()
 
         async def answer(request: Request) -> Response:
             by = None
             try:
-                by = await who(request)
-                form = FormData([])
-                if request.method == "POST":
-                    form = await form_data.read(request)
-                    csrf.check(request, form.get(csrf.FIELD, ""))
-                request.scope[_KEY] = _Visit(request, request.app.state.desk, by, form)
-                return await handle(request)
+                desk: Desk = request.app.state.desk
+                principal = await identify(request)
+                by = principal.name
+                require(principal, role)
+                with acting(principal):
+                    if principal.graphs is not None:
+                        await check_path(desk.office, principal, request.path_params)
+                    form = FormData([])
+                    if request.method == "POST":
+                        form = await form_data.read(request)
+                        csrf.check(request, form.get(csrf.FIELD, ""))
+                    request.scope[_KEY] = _Visit(request, desk, principal, form)
+                    return await handle(request)
             except Exception as error:
                 return problem(request, error, by)
 
