@@ -27,22 +27,23 @@ class Ledger:
 
     def __enter__(self) -> Self:
         self._conn = self._connect()
-        with self._conn.transaction():
-            self._conn.execute("SELECT pg_advisory_xact_lock(1)")
+        # One statement a transaction: two locks at once could be in the way of who is at work.
+        self._conn.execute("SELECT pg_advisory_lock(1)")
+        self._conn.execute(
+            """
+            CREATE OR REPLACE FUNCTION tell_the_test() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM pg_notify('changed', TG_TABLE_NAME); RETURN NULL; END $$
+            """
+        )
+        for table in WATCHED:
             self._conn.execute(
-                """
-                CREATE OR REPLACE FUNCTION tell_the_test() RETURNS trigger LANGUAGE plpgsql AS
-                    $$ BEGIN PERFORM pg_notify('changed', TG_TABLE_NAME); RETURN NULL; END $$
+                f"""
+                CREATE OR REPLACE TRIGGER tell_the_test
+                 AFTER INSERT OR UPDATE OR DELETE ON {table}
+                   FOR EACH STATEMENT EXECUTE FUNCTION tell_the_test()
                 """
             )
-            for table in WATCHED:
-                self._conn.execute(
-                    f"""
-                    CREATE OR REPLACE TRIGGER tell_the_test
-                     AFTER INSERT OR UPDATE OR DELETE ON {table}
-                       FOR EACH STATEMENT EXECUTE FUNCTION tell_the_test()
-                    """
-                )
+        self._conn.execute("SELECT pg_advisory_unlock(1)")
         return self
 
     def __exit__(

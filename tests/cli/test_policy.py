@@ -168,7 +168,7 @@ def test_other_policies_are_tried_on_what_has_been(
         printed
     )
     assert "2 requests, 2 would have differed" in printed
-    new.write_text('[policy]\nwithin = "1s"\notherwise = "nonsense"\n')
+    new.write_text('[policy]\nwithin = "30d"\notherwise = "nonsense"\n')
     assert signoff("policy", "replay", str(new), "--json").json["summary"]["differing"] == 0
     assert signoff("inbox", "--all", "--json").json == before
     assert signoff("policy", "replay", str(tmp_path / "none.toml")).code == 1
