@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import psycopg
@@ -86,3 +90,45 @@ def test_anchors_are_signed_with_the_key_of_the_project(
     stranger = signoff("audit", "verify", "--public-key", "nobody's")
     assert stranger.code == 1
     assert "is no public key" in stranger.err
+
+
+def test_export_writes_a_bundle_that_verifies_itself(signoff: Cli, begin: Begin, project: Path):
+    request = begin("t1")
+    signoff("audit", "key")
+    signoff("audit", "anchor")
+    done = signoff("audit", "export", "--thread", "t1")
+    assert (done.code, done.out) == (
+        0,
+        "audit.zip: 2 entries of 1 threads, 1 requests, 1 anchors\n",
+    )
+    with zipfile.ZipFile(project / "audit.zip") as bundle:
+        bundle.extract("verify.py", project)
+        assert "public-key-1.pem" in bundle.namelist()
+    verified = subprocess.run(
+        [sys.executable, "-I", project / "verify.py", project / "audit.zip"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "everything is as it was written" in verified.stdout
+    other = project / "since.zip"
+    since = signoff("audit", "export", "--since", "1h", "-o", str(other), "--json").json
+    assert since == {"file": str(other), "entries": 2, "threads": 1, "requests": 1, "anchors": 1}
+    lines = signoff("audit", "export", "--request", request, "--lines")
+    [opened] = [json.loads(each) for each in lines.out.split("\n") if each]
+    assert (opened["event"], opened["request_id"]) == ("request.opened", request)
+    written = signoff("audit", "export", "--since", "2026-01-01", "--lines", "-o", "all.jsonl")
+    assert written.out == "all.jsonl: 2 entries\n"
+    assert (project / "all.jsonl").read_text().count("\n") == 2
+
+
+def test_export_is_refused_where_there_is_nothing_or_nowhere_to_write(signoff: Cli, begin: Begin):
+    begin("t1")
+    assert signoff("audit", "export").code == 2
+    assert signoff("audit", "export", "--thread", "t1", "--since", "1h").code == 2
+    assert signoff("audit", "export", "--since", "yesterday-ish").code == 2
+    assert signoff("audit", "export", "--thread", "t9").code == 1
+    nowhere = signoff("audit", "export", "--thread", "t1", "-o", "nowhere/audit.zip")
+    assert nowhere.code == 1
+    assert "nowhere/audit.zip cannot be written" in nowhere.err

@@ -51,6 +51,7 @@ COMMANDS = {
     "policy replay": "Say what other policies would have made of past requests.",
     "audit": "See whether the record of what happened is as it was written.",
     "audit verify": "Find out whether the audit is as it was written.",
+    "audit export": "Export what the audit says, to be verified without Signoff.",
     "audit anchor": "Sign how far the audit has come, now.",
     "audit key": "Print the public key that the audit is signed with.",
     "version": "Print the version.",

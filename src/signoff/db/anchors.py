@@ -104,11 +104,11 @@ async def insert(conn: Connection, anchor: Anchor, leaves: Sequence[Leaf]) -> No
 
 
 async def every(
-    conn: Connection, *, of_thread: str | None = None
+    conn: Connection, *, of: Sequence[str] | None = None
 ) -> AsyncIterator[tuple[Anchor, list[Leaf]]]:
     """All anchors in order, each with the leaves of its tree in theirs.
 
-    Only those that stand for an end of a thread's chain, if one is named.
+    Only those that stand for an end of one of these threads' chains, if some are named.
     """
     async with conn.cursor("anchors") as cursor:
         await cursor.execute(
@@ -120,11 +120,11 @@ async def every(
                           array_agg(seq ORDER BY position) AS seqs,
                           array_agg(hash ORDER BY position) AS hashes
                      FROM audit_anchored WHERE anchor = number) AS leaves ON true
-             WHERE %(thread_id)s::text IS NULL OR number IN (
-                   SELECT anchor FROM audit_anchored WHERE thread_id = %(thread_id)s)
+             WHERE %(threads)s::text[] IS NULL OR number IN (
+                   SELECT anchor FROM audit_anchored WHERE thread_id = ANY(%(threads)s))
              ORDER BY number
             """.encode(),
-            {"thread_id": of_thread},
+            {"threads": of},
         )
         while batch := await cursor.fetchmany(50):
             for row in batch:

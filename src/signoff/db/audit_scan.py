@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import NamedTuple
 
 from psycopg.rows import class_row
 
 from signoff.db.pool import Connection, Database
+from signoff.db.requests import COLUMNS, VOTES, with_votes
 from signoff.domain.audit_check import Stored
+from signoff.domain.request import Request
 
 BATCH = 2000
 """Rows fetched at once."""
@@ -31,18 +34,22 @@ async def snapshot(database: Database) -> AsyncIterator[Connection]:
         yield conn
 
 
-async def count(conn: Connection, thread_id: str | None) -> int:
-    """How many entries there are, of a thread or altogether."""
+async def count(conn: Connection, threads: Sequence[str] | None) -> int:
+    """How many entries there are, of these threads or altogether."""
     cursor = await conn.execute(
-        "SELECT count(*) AS n FROM audit WHERE thread_id = coalesce(%s, thread_id)", (thread_id,)
+        """
+        SELECT count(*) AS n FROM audit
+         WHERE %(threads)s::text[] IS NULL OR thread_id = ANY(%(threads)s)
+        """,
+        {"threads": threads},
     )
     row = await cursor.fetchone()
     assert row is not None, "an aggregate has a row"
     return int(row["n"])
 
 
-async def rows(conn: Connection, thread_id: str | None) -> AsyncIterator[Sequence[Stored]]:
-    """All entries in the order of their chains, in batches; of one thread, if it is named."""
+async def rows(conn: Connection, threads: Sequence[str] | None) -> AsyncIterator[Sequence[Stored]]:
+    """All entries in the order of their chains, in batches; of these threads, if some are named."""
     async with conn.cursor("audit", row_factory=class_row(Stored), binary=True) as cursor:
         await cursor.execute(
             """
@@ -53,13 +60,45 @@ async def rows(conn: Connection, thread_id: str | None) -> AsyncIterator[Sequenc
               FROM audit LEFT JOIN audit_heads AS head ON head.thread_id = audit.thread_id
               LEFT JOIN audit_anchored AS leaf
                 ON leaf.thread_id = audit.thread_id AND leaf.seq = audit.seq
-             WHERE %(thread_id)s::text IS NULL OR audit.thread_id = %(thread_id)s
+             WHERE %(threads)s::text[] IS NULL OR audit.thread_id = ANY(%(threads)s)
              ORDER BY audit.thread_id, audit.seq
             """,
-            {"thread_id": thread_id},
+            {"threads": threads},
         )
         while batch := await cursor.fetchmany(BATCH):
             yield batch
+
+
+async def threads_since(conn: Connection, since: datetime) -> list[str]:
+    """The threads to which something has happened since then."""
+    cursor = await conn.execute(
+        "SELECT DISTINCT thread_id FROM audit WHERE at >= %s ORDER BY thread_id", (since,)
+    )
+    return [row["thread_id"] async for row in cursor]
+
+
+async def thread_of(conn: Connection, request_id: str) -> str | None:
+    """The thread that a request is, or was, of."""
+    cursor = await conn.execute(
+        "SELECT thread_id FROM audit WHERE request_id = %s LIMIT 1", (request_id,)
+    )
+    row = await cursor.fetchone()
+    return None if row is None else str(row["thread_id"])
+
+
+async def requests_of(conn: Connection, threads: Sequence[str]) -> AsyncIterator[Request]:
+    """The requests of threads that are still there."""
+    async with conn.cursor("requests") as cursor:
+        await cursor.execute(
+            f"""
+            SELECT {COLUMNS}, {VOTES} FROM requests
+             WHERE thread_id = ANY(%s) ORDER BY opened_at, id
+            """.encode(),
+            (threads,),
+        )
+        while batch := await cursor.fetchmany(200):
+            for row in batch:
+                yield with_votes(row)
 
 
 async def heads_alone(conn: Connection, thread_id: str | None) -> list[Head]:

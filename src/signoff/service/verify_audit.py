@@ -108,7 +108,7 @@ async def _anchors(
 ) -> AnchorCheck:
     check = AnchorCheck(is_signed, trust.keys, gaps=thread_id is not None)
     noted = dict(trust.noted)
-    async for anchor, leaves in anchors.every(conn, of_thread=thread_id):
+    async for anchor, leaves in anchors.every(conn, of=None if thread_id is None else [thread_id]):
         root = Tree([leaf.digest() for leaf in leaves]).root
         for finding in check.see(anchor, root, len(leaves)):
             report.note(finding)
@@ -132,9 +132,10 @@ async def _chains(
     anchored: Anchored,
     progress: Progress,
 ) -> None:
-    total = await audit_scan.count(conn, thread_id)
+    threads = None if thread_id is None else [thread_id]
+    total = await audit_scan.count(conn, threads)
     check = ChainCheck(anchored)
-    async for batch in audit_scan.rows(conn, thread_id):
+    async for batch in audit_scan.rows(conn, threads):
         for row in batch:
             for finding in check.see(row):
                 report.note(finding)
