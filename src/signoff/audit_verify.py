@@ -300,10 +300,10 @@ class Verification:
                 self.wrong(where, "the chain does not say that this is what was asked")
             if request["shown"] is not None:
                 shown += 1
-                text = json.dumps(
+                canonical = json.dumps(
                     request["shown"], sort_keys=True, ensure_ascii=False, separators=(",", ":")
                 )
-                if f"sha256:{sha256(text)}" != request["digest"]:
+                if f"sha256:{sha256(canonical)}" != request["digest"]:
                     self.wrong(where, "what was shown has another digest")
             outcomes = [each["data"]["outcome"] for each in entries if each["data"].get("outcome")]
             if request["outcome"] not in (outcomes[-1:] or [None]):
