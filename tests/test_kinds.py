@@ -31,6 +31,15 @@ TRANSFERS = [{"to": "ACME", "amount": 700}, {"to": "Inkworks", "amount": 400}]
 Install = Callable[..., Path]
 
 
+def test_the_table_in_the_reference_has_the_kinds_in_their_order() -> None:
+    kinds.cache_clear()
+    reference = HOW_TO.parents[1] / "reference" / "kinds.md"
+    table = re.findall(r"^\| \[`(\w+)`\]", reference.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(table) == sorted(kinds())
+    tried = [name for name in kinds() if name != "breakpoint"]  # comes from no `interrupt()`
+    assert [name for name in table if name != "breakpoint"] == tried
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Installs a package of one module, with this entry point, as pip leaves it behind."""

@@ -31,10 +31,11 @@ from signoff.graph.streaming import Publisher
 from signoff.graph.wish import Wish
 from signoff.ids import new_id
 from signoff.service.stream import forget_streams
+from signoff.worker import engine
 from tests.api.conftest import serving
 from tests.api.graphs import Gate, failing
 from tests.conftest import OpenDesk
-from tests.helpers import TIMEOUT, rows
+from tests.helpers import TIMEOUT, eventually, rows
 
 
 class State(TypedDict, total=False):
@@ -481,6 +482,27 @@ async def test_messages_come_token_by_token(sdk: LangGraphClient) -> None:
     assert "".join(data[0]["content"] for _, data in tuples[1:]) == "one two"
 
 
+async def test_the_second_version_of_the_sdks_streams(sdk: LangGraphClient) -> None:
+    parts: list[Any] = [
+        part
+        async for part in sdk.runs.stream(
+            "t",
+            "nested",
+            input={"topic": "tea"},
+            stream_mode=["values", "custom"],
+            stream_subgraphs=True,
+            if_not_exists="create",
+            version="v2",
+        )
+    ]
+    [drafting] = [part for part in parts if part["data"] == "drafting"]
+    assert drafting["type"] == "custom"
+    assert drafting["ns"][0].startswith("inner:")
+    paused = [part for part in parts if part["type"] == "values" and part["ns"] == []][-1]
+    [asked] = paused["interrupts"]
+    assert asked["value"] == "Fine?"
+
+
 async def test_a_failure_is_the_last_event(sdk: LangGraphClient) -> None:
     parts = await streamed(
         sdk.runs.stream("t", "failing", input={"fail": True}, if_not_exists="create")
@@ -549,3 +571,17 @@ async def test_old_events_are_deleted(desk: Signoff) -> None:
     assert again == kept
     await forget_streams(desk.office, timedelta())
     assert [event async for event in desk.stream("t", until_rest=True)] == []
+
+
+async def test_the_worker_deletes_what_was_kept_long_enough(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CLEAN_UP", timedelta(milliseconds=50))
+    desk: Signoff = await open_desk({"drafts": drafts()}, keep_streams="1s")
+    await desk.start("drafts", {}, by="jane", thread_id="t", stream="custom")
+    assert len([event async for event in desk.stream("t", until_rest=True)]) == 5
+
+    async def gone() -> bool:
+        return not await rows(desk, "SELECT 1 AS one FROM stream_events")
+
+    await eventually(gone)
