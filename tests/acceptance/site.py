@@ -86,9 +86,9 @@ class Site:
         """One more worker. It takes its time to be ready."""
         return self._started("worker", **env)
 
-    def server(self, **env: str) -> Program:
-        """One more server."""
-        return self._started("serve", "--port", "0", SIGNOFF_INSECURE="1", **env)
+    def server(self, *, port: int = 0, **env: str) -> Program:
+        """One more server, on any port that is free unless one is given."""
+        return self._started("serve", "--port", str(port), SIGNOFF_INSECURE="1", **env)
 
     def dev(self, **env: str) -> Program:
         """A process that is both."""

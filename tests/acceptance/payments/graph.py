@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypedDict
 from uuid import uuid4
 
-from langgraph.config import get_config
+from langgraph.config import get_config, get_stream_writer
 from langgraph.graph import START, StateGraph
 
 from signoff import ask, once
@@ -136,6 +136,18 @@ def stopping() -> Any:
     return builder.compile(interrupt_before=["finalize"])
 
 
+def tell(state: State) -> State:
+    """Streams what it does, and stands in the middle of that."""
+    write = get_stream_writer()
+    for number in range(50):
+        write(number)
+    gate("half told")
+    for number in range(50, 100):
+        write(number)
+    return {"steps": ["tell"]}
+
+
+telling = chain(tell=tell, review=review)
 payment_at_breakpoint = stopping()
 payment = chain(prepare=prepare, review=review, finalize=finalize)
 payment_async = chain(prepare=prepare_async, review=review_async, finalize=finalize_async)
