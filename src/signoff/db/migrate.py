@@ -16,6 +16,7 @@ from importlib.resources import files
 from procrastinate.schema import SchemaManager
 from psycopg import sql
 
+from signoff.db import app_role
 from signoff.db.pool import SCHEMA, Connection, Database
 from signoff.domain.errors import DatabaseUnreachable, SchemaMissing, SchemaTooNew, SchemaTooOld
 
@@ -32,12 +33,16 @@ UNUSED_TRIGGERS = (
 _LOCK = 0x5349474E4F4646  # "SIGNOFF"
 
 
-async def migrate(database: Database, checkpoints: Sequence[str]) -> list[str]:
+async def migrate(
+    database: Database, checkpoints: Sequence[str], role: str | None = None
+) -> list[str]:
     """Bring the schema to this program's version; what was applied, by name.
 
-    `checkpoints` are the migrations of LangGraph's checkpoint tables, in order.
+    `checkpoints` are the migrations of LangGraph's checkpoint tables, in order. `role` is given the
+    rights that Signoff's processes need; those that have been given them keep them on new tables.
 
     Raises:
+        ConfigError: There is no such role, or no right can be kept from it. Nothing was changed.
         SchemaTooNew: A newer program has been here. Nothing was changed.
         SchemaTooOld: An applied migration is not the one that this program has under its number.
     """
@@ -63,6 +68,8 @@ async def migrate(database: Database, checkpoints: Sequence[str]) -> list[str]:
             applied = await _apply(conn, "signoff", _own_steps())
             applied += await _apply_jobs(conn)
             applied += await _apply_checkpoints(conn, checkpoints)
+            for each in {*await app_role.granted(conn), *([role] if role else [])}:
+                await app_role.grant(conn, each)
         return applied
     finally:
         await conn.close()

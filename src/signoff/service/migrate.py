@@ -7,13 +7,16 @@ from signoff.db.pool import Database
 from signoff.graph.saver import CHECKPOINT_MIGRATIONS
 
 
-async def migrate(database: Database) -> list[str]:
+async def migrate(database: Database, *, role: str | None = None) -> list[str]:
     """Apply what is missing, once however many processes try at once; the names of what was.
 
+    `role` is given the rights that Signoff's processes need, and no others.
+
     Raises:
+        ConfigError: There is no such role, or no right can be kept from it.
         SchemaTooNew, SchemaTooOld: The database is not one that this program can bring forward.
     """
-    return await schema.migrate(database, CHECKPOINT_MIGRATIONS)
+    return await schema.migrate(database, CHECKPOINT_MIGRATIONS, role)
 
 
 async def check(database: Database) -> None:
