@@ -81,5 +81,5 @@ async def _check(conn: Connection, role: str) -> None:
         )
     if found["unlimited"]:
         raise ConfigError(
-            f"the role {role} owns Signoff's tables or may do anything: no right can be kept from it"
+            f"{role} owns Signoff's tables or may do anything: no right can be kept from it"
         )
