@@ -3,8 +3,7 @@
     python -m bench deadlines [--requests 1000000] [--due 20000] [--calls 200]
 
 The rows are copies of a request that a graph has really opened, with their threads and runs, spread
-over people, topics and time, through all indexes and constraints. A twentieth of a second before
-the measurement nobody knows what is due: the duty finds it by its index. What is closed has its
+over people, topics and time; indexes are built when all rows are there. What is closed has its
 audit entry, its run and the job that brings it to a worker, all durable; the nodes are not run.
 """
 
@@ -133,6 +132,18 @@ def fill(url: str, spread: Spread) -> None:
     """Put copies in the place of the one request that there is, with its thread and run."""
     with psycopg.connect(url, options=f"-c search_path={SCHEMA}") as conn:
         conn.execute("INSERT INTO users (name, groups) VALUES ('bench', '{g1}')")
+        conn.execute("SET session_replication_role = replica")  # the copies refer to each other
+        indexes = conn.execute(
+            """
+            SELECT indexname, indexdef FROM pg_indexes
+             WHERE schemaname = %s AND tablename = ANY(%s) AND NOT EXISTS (
+                SELECT FROM pg_constraint JOIN pg_class ON pg_class.oid = conindid
+                 WHERE relname = indexname)
+            """,
+            (SCHEMA, list(COPIED)),
+        ).fetchall()
+        for name, _ in indexes:
+            conn.execute(f'DROP INDEX "{name}"'.encode())
         for table, own in COPIED.items():
             columns = [
                 row[0]
@@ -168,7 +179,11 @@ def fill(url: str, spread: Spread) -> None:
                     "ends_at": spread.ends_at,
                 },
             )
-        conn.execute("DELETE FROM threads WHERE id = %s", (ORIGINAL,))
+        for table in COPIED:
+            column = "id" if table == "threads" else "thread_id"
+            conn.execute(f"DELETE FROM {table} WHERE {column} = %s".encode(), (ORIGINAL,))
+        for _, definition in indexes:
+            conn.execute(definition.encode())
     with psycopg.connect(url, autocommit=True, options=f"-c search_path={SCHEMA}") as conn:
         conn.execute("VACUUM (ANALYZE)")
 

@@ -98,6 +98,7 @@ async def list_requests(
             "items": [request_json(request) for request in page.items],
             "next_cursor": page.next_cursor,
             "total": page.total,
+            "total_exact": page.total_exact,
         }
     )
 

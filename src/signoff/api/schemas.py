@@ -149,7 +149,10 @@ class Page(Shape, Generic[T]):
 class RequestPage(Page[Request]):
     """A part of the list of requests."""
 
-    total: int = Field(description="How many requests all filters let through.")
+    total: int = Field(description="How many requests all filters let through, up to 1,000.")
+    total_exact: bool = Field(
+        default=True, description="False where there are more than `total`: counting stops there."
+    )
 
 
 class AuditEntry(Shape):

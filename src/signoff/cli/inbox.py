@@ -75,6 +75,7 @@ def inbox(
                 "items": [render.request_json(each) for each in page.items],
                 "next_cursor": page.next_cursor,
                 "total": page.total,
+                "total_exact": page.total_exact,
             }
         )
     else:
@@ -121,7 +122,8 @@ def _print(page: RequestPage) -> None:
         ],
     )
     if page.next_cursor is not None:
-        print(f"\n{len(page.items)} of {page.total}. More: --cursor {page.next_cursor}")
+        total = page.total if page.total_exact else f"more than {page.total}"
+        print(f"\n{len(page.items)} of {total}. More: --cursor {page.next_cursor}")
 
 
 def _state(request: Request) -> Text:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from signoff.db import request_lists
 from signoff.db.pool import Connection
-from signoff.db.request_lists import SORTS, Filter
+from signoff.db.request_lists import Filter, Place
 from signoff.domain.policy import PRIORITIES, Priority
 from signoff.domain.request import Request
 
@@ -50,48 +50,11 @@ COLUMNS = """
 
 
 async def page(
-    conn: Connection, filter_: Filter, *, sort: str, limit: int, after: tuple[str, str] | None
-) -> tuple[list[Line], tuple[str, str] | None]:
+    conn: Connection, filter_: Filter, *, sort: str, limit: int, after: Place | None
+) -> tuple[list[Line], Place | None]:
     """A page of a list as lines, and where the next one begins (None at the end)."""
-    expression, descending = SORTS[sort]
-    wheres, params = filter_.sql()
-    kind = "smallint" if "priority" in expression else "timestamptz"
-    if after is not None:
-        wheres.append(
-            f"({expression}, id) {'<' if descending else '>'} (%(key)s::{kind}, %(after)s::uuid)"
-        )
-        params |= {"key": after[0], "after": after[1]}
-    direction = "DESC" if descending else "ASC"
-    cursor = await conn.execute(
-        f"""
-        SELECT {COLUMNS}, ({expression})::text AS sort_key FROM requests {_where(wheres)}
-         ORDER BY {expression} {direction}, requests.id {direction} LIMIT %(limit)s
-        """,
-        {**params, "limit": limit + 1},
-    )
-    rows = await cursor.fetchall()
-    keys = [(row.pop("sort_key"), row["id"]) for row in rows]
-    return [_line(row) for row in rows[:limit]], keys[limit - 1] if len(rows) > limit else None
-
-
-async def counts(
-    conn: Connection, filters: Mapping[str, Filter], *, at_most: int
-) -> dict[str, int]:
-    """How many requests each filter lets through; one more than `at_most` where there are more."""
-    parts: list[str] = []
-    params: dict[str, Any] = {}
-    for n, filter_ in enumerate(filters.values()):
-        wheres, given = filter_.sql()
-        renamed = [_renamed(where, given, f"_{n}") for where in wheres]
-        params |= {f"{name}_{n}": value for name, value in given.items()}
-        parts.append(
-            f"(SELECT count(*) FROM (SELECT 1 FROM requests {_where(renamed)}"
-            f" LIMIT {at_most + 1}) AS found) AS n{n}"
-        )
-    cursor = await conn.execute(f"SELECT {', '.join(parts)}", params)
-    row = await cursor.fetchone()
-    assert row is not None, "a SELECT without FROM has a row"
-    return dict(zip(filters, row.values(), strict=True))
+    found = await request_lists.look(conn, filter_, COLUMNS, sort=sort, limit=limit, after=after)
+    return [_line(row) for row in found.rows], found.following
 
 
 async def places(conn: Connection) -> dict[str, list[str]]:
@@ -146,16 +109,6 @@ async def previous(conn: Connection, request: Request) -> str | None:
         return None
     found: str = rows[0]["id"]
     return found
-
-
-def _where(wheres: list[str]) -> str:
-    return f"WHERE {' AND '.join(wheres)}" if wheres else ""
-
-
-def _renamed(where: str, given: Mapping[str, Any], suffix: str) -> str:
-    for name in given:
-        where = where.replace(f"%({name})s", f"%({name}{suffix})s")
-    return where
 
 
 def _line(row: dict[str, Any]) -> Line:

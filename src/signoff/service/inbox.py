@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 
 from signoff import acting
-from signoff.db import inbox, requests
+from signoff.db import inbox, request_lists, requests
 from signoff.db.inbox import Line
 from signoff.db.pool import Connection
-from signoff.db.request_lists import SORTS, Filter
+from signoff.db.request_lists import CLOSED, MOST, SORTS, Filter
 from signoff.domain.admission import Reviewer
 from signoff.domain.errors import FieldError, Forbidden, InvalidInput
 from signoff.domain.jsontext import check
@@ -25,11 +25,6 @@ from signoff.service.reviewers import as_reviewer
 VIEWS = ("mine", "groups", "open", "overdue", "decided")
 """The lists: what is for one by name, for one's groups, all that is open or overdue, and what is
 closed."""
-
-CLOSED = ("decided", "expired", "withdrawn", "superseded")
-
-MOST = 1000
-"""Where counting stops."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,7 +107,7 @@ async def look(
         lines, following = await inbox.page(
             conn, shown, sort=search.order, limit=limit, after=after
         )
-        counts = await inbox.counts(conn, wanted, at_most=MOST)
+        counts = await request_lists.counts(conn, wanted, MOST)
         places = await _places(conn) if cursor is None else {}
     return Inbox(
         lines=lines,

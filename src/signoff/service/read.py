@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from signoff.db import audit, request_lists, requests, runs, threads
-from signoff.db.request_lists import SORTS, Filter
+from signoff.db.request_lists import MOST, SORTS, Filter
 from signoff.db.threads import Sight
 from signoff.domain.errors import (
     FieldError,
@@ -39,11 +39,15 @@ MAX_OFFSET = 2**31
 
 @dataclass(frozen=True, slots=True)
 class RequestPage:
-    """Some requests of a list, where the next page begins (None at the end), and their total."""
+    """Some requests of a list, where the next page begins (None at the end), and their total.
+
+    There may be more than `total` where it is not exact: counting stops at 1,000.
+    """
 
     items: list[Request]
     next_cursor: str | None
     total: int
+    total_exact: bool = True
 
 
 async def list_requests(
@@ -114,13 +118,11 @@ async def list_requests(
         graphs=graphs,
     )
     async with office.database.connection() as conn:
-        items, following = await request_lists.page(
+        items, following, total = await request_lists.page(
             conn, filter_, sort=sort, limit=limit, after=decode_cursor(cursor, sort)
         )
-        total = len(items)
-        if cursor is not None or following is not None:
-            total = await request_lists.count(conn, filter_)
-    return RequestPage(items, encode_cursor(following, sort), total)
+    following_cursor = encode_cursor(following, sort)
+    return RequestPage(items, following_cursor, min(total, MOST), total_exact=total <= MOST)
 
 
 async def get_request(office: Office, request_id: str) -> Request:

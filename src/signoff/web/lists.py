@@ -10,14 +10,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from signoff.db.request_lists import SORTS
+from signoff.db.request_lists import MOST, SORTS
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import FieldError, InvalidAnswer, InvalidInput, SignoffError
 from signoff.domain.policy import PRIORITIES
 from signoff.domain.request import Request, RequestState
 from signoff.service import inbox
 from signoff.service.decide import decide
-from signoff.service.inbox import MOST, VIEWS, Search
+from signoff.service.inbox import VIEWS, Search
 from signoff.service.users import list_users
 from signoff.web.headers import PAGE
 from signoff.web.rendering import query
