@@ -9,7 +9,7 @@ import pytest
 from signoff.breakpoints import BreakpointForm
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.jsontext import MAX_TITLE
-from signoff.policies import PolicyFile, load
+from signoff.policy_file import PolicyFile, load
 
 FILE = Path("signoff.toml")
 

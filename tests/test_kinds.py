@@ -15,7 +15,7 @@ from langgraph.types import interrupt
 from signoff.domain.errors import ConfigError, InvalidAnswer, InvalidPolicy
 from signoff.domain.request import Delivery, RequestState
 from signoff.graph.pauses import kinds, sections, understand
-from signoff.policies import load
+from signoff.policy_file import load
 from signoff.service.decide import resume
 from tests.conftest import Clock, OpenDesk
 from tests.helpers import Log, chain, listed, settled, started, the_open, time_kept

@@ -16,7 +16,8 @@ from signoff.domain.errors import InvalidPolicy
 from signoff.domain.policy import CALL, FIELDS, Fallback, Policy
 from signoff.domain.user import Absence, User
 from signoff.fallbacks import kind_names
-from signoff.policies import CONDITIONS, PolicyBook, load
+from signoff.policies import CONDITIONS, PolicyBook
+from signoff.policy_file import load
 
 HOUR = timedelta(hours=1)
 OPENED = datetime(2026, 3, 6, 16, tzinfo=UTC)  # a Friday afternoon

@@ -25,7 +25,7 @@ from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
 TABLES = ("breakpoints", "calendar", "policy", "user")
-"""Tables of `signoff.toml` that are no settings: `signoff.policies` reads them."""
+"""Tables of `signoff.toml` that are no settings: `signoff.policy_file` reads them."""
 
 PREFIX = "SIGNOFF_"
 """What the names of Signoff's environment variables begin with."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from signoff.clock import utcnow
-from signoff.db import runs, threads
+from signoff.db import leases, runs, threads
 from signoff.db.group import MAX_GROUP, MAX_SENT, GroupCommit, Stream, Write
 from signoff.db.pool import Connection, Database
 from signoff.domain.errors import LeaseLost
@@ -249,7 +249,7 @@ async def test_a_thread_comes_to_rest_only_if_no_work_has_come(
         return write
 
     async with database.connection() as conn:
-        await threads.add_work(conn, "t")
+        await leases.add_work(conn, "t")
     assert await group.commit(rest(0)) is None
     assert await group.commit(rest(1)) is not None
     async with database.connection() as conn:

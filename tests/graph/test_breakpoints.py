@@ -21,7 +21,8 @@ from signoff.domain.errors import Forbidden, InvalidAnswer, InvalidInput
 from signoff.domain.request import Delivery, RequestState
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.graph.state import Place
-from signoff.policies import PolicyBook, load
+from signoff.policies import PolicyBook
+from signoff.policy_file import load
 from signoff.service.keep_time import keep_time
 from signoff.service.update_state import update_state
 from tests.conftest import Clock, OpenDesk

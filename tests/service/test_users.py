@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from signoff import Signoff, ask
 from signoff.domain.errors import Forbidden, InvalidPolicy
 from signoff.domain.user import User
-from signoff.policies import PolicyFile
+from signoff.policy_file import PolicyFile
 from signoff.service.users import change_user, declare_users, list_users, put_users, remove_user
 from tests.conftest import OpenDesk
 

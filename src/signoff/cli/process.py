@@ -22,7 +22,7 @@ from signoff.config import Settings
 from signoff.db.pool import Database
 from signoff.desk import Signoff
 from signoff.domain.errors import ConfigError
-from signoff.policies import PolicyFile
+from signoff.policy_file import PolicyFile
 from signoff.project import CONFIG_FILE
 from signoff.service.migrate import migrate
 from signoff.service.users import declare_users

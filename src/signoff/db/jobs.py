@@ -35,7 +35,7 @@ class Jobs:
     The queue of a job is the name of the thread's graph, so that a worker takes only what it can
     run. Workers are told right after the commit, and not by it: PostgreSQL holds one lock over all
     commits that notify, and would keep it until the disk has answered. A worker with room takes
-    the thread at the word, and the job with it (`signoff.db.threads.lease`); the job is for when
+    the thread at the word, and the job with it (`signoff.db.leases.take`); the job is for when
     nobody has room, or the word is lost.
     """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from signoff.db import effects, threads
+from signoff.db import effects, leases
 from signoff.db.pool import Database
 from signoff.domain.errors import DatabaseUnreachable
 from signoff.domain.thread import Lease
@@ -34,7 +34,7 @@ class EffectLog:
             LeaseLost: Another process runs this thread by now; the effect must not be run here.
         """
         async with self._database.transaction() as conn:
-            await threads.hold(conn, self._lease)
+            await leases.hold(conn, self._lease)
             effect = await effects.begin(conn, self._lease, key)
         result = None
         if effect.done and effect.type is not None and effect.result is not None:
@@ -58,7 +58,7 @@ class EffectLog:
         while True:
             try:
                 async with self._database.transaction() as conn:
-                    await threads.hold(conn, self._lease)
+                    await leases.hold(conn, self._lease)
                     await effects.complete(conn, self._lease, key, type_, data)
                 return
             except DatabaseUnreachable:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from signoff.db import audit, deliveries, notices, requests, threads
+from signoff.db import audit, deliveries, leases, notices, requests, threads
 from signoff.db.group import Rows, Stream, Write, execute
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -87,7 +87,7 @@ async def _lock(conn: Connection, thread_id: str, graph: str, at: datetime) -> L
     assert locked is not None
     if locked.leased:
         raise ThreadBusy(f"A worker of the desk runs thread {thread_id} right now.")
-    return await threads.fence(conn, thread_id)
+    return await leases.fence(conn, thread_id)
 
 
 async def _tell(

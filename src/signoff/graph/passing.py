@@ -23,8 +23,8 @@ from langgraph.types import StateUpdate
 
 from signoff.db import breakpoints as marks
 from signoff.db.group import Write, execute
+from signoff.db.leases import hold
 from signoff.db.pool import Connection, Database
-from signoff.db.threads import hold
 from signoff.domain.errors import InvalidInput, LeaseLost
 from signoff.domain.request import Request
 from signoff.graph.breakpoints import Graph, at, graph_at, last_step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signoff.db import audit, deliveries, notices, runs, threads
+from signoff.db import audit, deliveries, leases, notices, runs, threads
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import Conflict, RunNotFound, ThreadNotFound
 from signoff.domain.principal import check_principal
@@ -45,7 +45,7 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
         if run.status is not RunStatus.QUEUED:
             await withdraw_open(conn, thread_id, run, by=by, office=office)
         if thread.busy:
-            await threads.add_work(conn, thread_id)
+            await leases.add_work(conn, thread_id)
         else:
             await threads.rest(conn, thread_id, at=at)
         await audit.append(

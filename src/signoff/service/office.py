@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from signoff.db import threads
+from signoff.db import leases
 from signoff.db.group import GroupCommit
 from signoff.db.jobs import Jobs
 from signoff.db.notices import Notices
@@ -77,10 +77,10 @@ async def give_work(
     to this process if it has room, without a detour; otherwise a job tells the workers.
     """
     if thread.busy:
-        await threads.add_work(conn, thread.id)
+        await leases.add_work(conn, thread.id)
         return None
     worker = office.hand.reach_out() if office.hand and graph in office.catalog else None
-    lease = await threads.make_ready(
+    lease = await leases.make_ready(
         conn,
         thread.id,
         graph=graph,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from signoff.db import threads, workers
+from signoff.db import leases, workers
 from signoff.service.office import Office
 
 BATCH = 500
@@ -28,12 +28,10 @@ async def rescue(office: Office, me: int | None, *, forgotten_after: timedelta) 
         dead = await workers.lock_dead(conn, but=me)
         if dead:
             await workers.disconnect(conn, list(dead.values()))
-        freed = await threads.take_from_dead(conn, list(dead))
+        freed = await leases.take_from_dead(conn, list(dead))
         await workers.remove(conn, list(dead))
         if office.hand is not None and office.hand.reach_out() is not None:
-            freed |= await threads.lock_forgotten(
-                conn, list(office.catalog), forgotten_after, BATCH
-            )
+            freed |= await leases.lock_forgotten(conn, list(office.catalog), forgotten_after, BATCH)
         for thread_id, graph in freed.items():
             await office.jobs.look_at(conn, thread_id, graph)
     return len(freed)

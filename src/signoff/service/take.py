@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from signoff.db import requests, runs, threads
+from signoff.db import leases, requests, runs
 from signoff.db.batch import Batch
 from signoff.db.group import Stream
 from signoff.domain.errors import DatabaseUnreachable
@@ -32,7 +32,7 @@ class Taker:
         ids = [thread_id for thread_id, _ in batch]
         worker = max(worker for _, worker in batch)  # the one that it is by now
         async with self._office.database.taking() as conn:
-            leased = await threads.lease(conn, ids, worker)
+            leased = await leases.take(conn, ids, worker)
         for lease, before in leased.values():
             self._office.memory.follow(lease, before)
         begun = await self._begin(leased) if leased else {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from signoff.db import audit, notices, requests, runs, threads
+from signoff.db import audit, leases, notices, requests, runs, threads
 from signoff.db.group import Stream, Write, execute
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -77,7 +77,7 @@ async def update_state(
         updated = await update.update_state(
             conn, served, place, values, as_node=as_node, breaks=latest.options if latest else {}
         )
-        lease = await threads.fence(conn, thread.id)
+        lease = await leases.fence(conn, thread.id)
         await threads.record(conn, lease, values=updated.values, error=None, at=at)
         await _ask(conn, office, served, lease, updated.stops, latest, known)
         await threads.rest(conn, thread.id, at=at)

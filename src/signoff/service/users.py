@@ -17,7 +17,7 @@ from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import DatabaseNotReady, UserNotFound
 from signoff.domain.principal import SYSTEM, Principal, Role, check_user, within
 from signoff.domain.user import User
-from signoff.policies import PolicyFile
+from signoff.policy_file import PolicyFile
 from signoff.service.keys import entry_of
 from signoff.service.office import Office
 from signoff.stopping import stopped

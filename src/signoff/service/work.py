@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from signoff.db import audit, deliveries, notices, requests, runs, stream_events, threads
+from signoff.db import audit, deliveries, leases, notices, requests, runs, stream_events, threads
 from signoff.db.group import Stream, Write
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -46,7 +46,7 @@ async def begin_run(
                     answers=answers,
                     trail=office.memory.trail(lease, known),
                 )
-            if await threads.release(conn, lease, work=work, status=resting, at=at):
+            if await leases.release(conn, lease, work=work, status=resting, at=at):
                 return None
 
 
@@ -67,7 +67,7 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
     except Exception as error:
         result = _refused(assignment, error)
     async with office.database.transaction() as conn:
-        await threads.hold(conn, lease)
+        await leases.hold(conn, lease)
         ended = await runs.end(conn, run.id, result.status, error=result.error, at=at)
         if not ended or result.status is RunStatus.CANCELLED:
             # Cancelled meanwhile: what it has asked since then is taken back as well.
@@ -141,7 +141,7 @@ def _refused(assignment: Assignment, error: Exception) -> Result:
 async def hand_back(office: Office, worker: int, thread_ids: list[str] | None) -> None:
     """Free these threads of a worker, or all that it holds, and have another go on with them."""
     async with office.database.transaction() as conn:
-        freed = await threads.hand_back(conn, worker, thread_ids)
+        freed = await leases.hand_back(conn, worker, thread_ids)
         for thread_id, graph in freed.items():
             await office.jobs.look_at(conn, thread_id, graph)
 
@@ -154,7 +154,7 @@ async def pass_on(office: Office, assignment: Assignment) -> None:
     """
     run = assignment.run
     async with office.database.transaction() as conn:
-        await threads.pass_on(conn, assignment.lease, run.graph)
+        await leases.pass_on(conn, assignment.lease, run.graph)
         await office.jobs.look_at(conn, run.thread_id, run.graph)
 
 

@@ -15,7 +15,7 @@ from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 
 from signoff.audit_key import AuditKey
-from signoff.db import runs, threads, workers
+from signoff.db import leases, runs, workers
 from signoff.db.jobs import WORK, News
 from signoff.db.notices import Notices
 from signoff.domain.errors import DatabaseUnreachable, LeaseLost
@@ -261,7 +261,7 @@ class Engine:
         if worker is None:
             return
         async with self._office.database.connection() as conn:
-            unaccounted = await threads.held_by(conn, worker) - self._active.keys()
+            unaccounted = await leases.held_by(conn, worker) - self._active.keys()
         lost, self._unaccounted = unaccounted & self._unaccounted, unaccounted
         if lost and worker == self._worker_id:
             log.warning("handing back threads that nobody works on", thread_ids=sorted(lost))

@@ -9,7 +9,8 @@ from signoff.cli.session import open_desk
 from signoff.domain.errors import SchemaMissing
 from signoff.domain.user import User
 from signoff.front_desk import FrontDesk
-from signoff.policies import PolicyBook, read_file
+from signoff.policies import PolicyBook
+from signoff.policy_file import read_file
 from signoff.project import CONFIG_FILE
 from signoff.service.users import list_users
 

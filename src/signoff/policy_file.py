@@ -1,0 +1,352 @@
+"""The policies of a `signoff.toml`, as they stand.
+
+    [policy]                       # defaults, for every request
+    within = "3d"
+
+    [[policy]]                     # for requests that meet all conditions of the table
+    graph = "contracts"            # conditions: graph, node, kind, topic
+    to = "group:legal"
+
+A request's policy is merged field by field from the call to `ask()`, the tables that match it, the
+most specific first, and the defaults: the first that sets a field wins. The more conditions a table
+has the more specific it is; of tables with equally many, the one that comes first in the file is.
+
+Calendars and users stand in the same file, since policies name them, and so does how breakpoints
+are shown. Whatever is wrong is refused when the file is loaded, with its line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from signoff import breakpoints as breakpoint_tables
+from signoff import calendars as calendar_tables
+from signoff import fallbacks, toml_file
+from signoff import users as user_tables
+from signoff.breakpoints import BreakpointForm
+from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
+from signoff.domain.jsontext import pointer
+from signoff.domain.policy import Policy, merge
+from signoff.domain.user import People, User, unknown
+from signoff.policies import CONDITIONS, PolicyBook, Rule
+from signoff.project import shown
+from signoff.toml_file import Document
+
+log = structlog.get_logger(__name__)
+
+
+def read_file(path: Path, users: Iterable[User]) -> PolicyBook:
+    """The policies of a file, in which nobody but these users and its own may be named.
+
+    Raises:
+        ConfigError: It cannot be read.
+        InvalidPolicy: Something in it cannot be; it says all that, each with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise ConfigError(f"{shown(path)} cannot be read: {reason}") from error
+    return load(text, path=path, users=users)
+
+
+def load(
+    text: str,
+    *,
+    path: Path,
+    users: Iterable[User] | None = None,
+    channels: Collection[str] | None = None,
+) -> PolicyBook:
+    """The policies of a file with this `text`; `path` names it in errors and sources.
+
+    With `users` (all that the desk knows, beside those of the file) and `channels`, nobody and
+    nothing else may be named in it; where there is no user at all, no group may, but anybody.
+
+    Raises:
+        InvalidPolicy: Something in it cannot be; it says all that, each with its line.
+    """
+    try:
+        document = toml_file.parse(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidPolicy(shown(path) + toml_file.place_and_message(error)) from error
+    return _Loader(document, shown(path)).book(users, channels)
+
+
+class PolicyFile:
+    """The policies of a file as it stands: call it for the book that holds right now.
+
+    A file that has changed is read again; if it is not in order, the policies that held go on to
+    hold, and what is wrong is logged. One that is not there has no policies.
+
+    Raises, when it is made:
+        InvalidPolicy: The file is not in order.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._users: Sequence[User] | None = None
+        self._refused = False
+        self._stamp, self._book = self._read()
+
+    def __call__(self) -> PolicyBook:
+        """The book that holds for what is opened now."""
+        if self._look() != self._stamp:
+            try:
+                self._stamp, self._book = self._read()
+                self._refused = False
+                log.info("the changed policies hold from now on", file=shown(self._path))
+            except (InvalidPolicy, OSError, UnicodeDecodeError) as error:
+                self._stamp, self._refused = self._look(), True
+                log.error(
+                    "the changed policies do not hold: those from before still do",
+                    problems=str(error),
+                )
+        return self._book
+
+    def know(self, users: Sequence[User]) -> None:
+        """Nobody but these `users`, and those of the file, may be named in it from now on.
+
+        What was refused is looked at again: those whom it names may be known by now.
+        """
+        self._users = users
+        self._book = self._told(self._book)
+        if self._refused:
+            self._stamp = _NEVER
+
+    def check(self) -> None:
+        """Read the file again, whether it has changed or not.
+
+        Raises:
+            InvalidPolicy: It is not in order.
+        """
+        self._stamp, self._book = self._read()
+
+    def _look(self) -> _Stamp | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size
+
+    def _read(self) -> tuple[_Stamp | None, PolicyBook]:
+        stamp = self._look()
+        if stamp is None:
+            return None, self._told(PolicyBook())
+        text = self._path.read_text(encoding="utf-8")
+        return stamp, self._told(load(text, path=self._path, users=self._users))
+
+    def _told(self, book: PolicyBook) -> PolicyBook:
+        """A book that knows who there is."""
+        users = () if self._users is None else (*self._users, *book.users)
+        return replace(book, people=People.of(users) if users else None)
+
+
+_Stamp = tuple[int, int]
+"""By what one sees that a file has changed: the time of its last change in ns, and its size."""
+
+_NEVER: _Stamp = (-1, -1)
+
+T = TypeVar("T")
+
+
+class _Loader:
+    """Reads one document, and gathers what is wrong with it."""
+
+    def __init__(self, document: Document, file: str) -> None:
+        self._document = document
+        self._file = file
+        self._problems: dict[tuple[toml_file.Path, str], toml_file.Path] = {}
+
+    def book(self, known: Iterable[User] | None, channels: Collection[str] | None) -> PolicyBook:
+        """The book, if nothing is wrong."""
+        users, places = self._named("user", user_tables.read)
+        calendars, _ = self._named("calendar", calendar_tables.read)
+        breakpoints = self._breakpoints()
+        rules = self._rules()
+        for rule in rules:
+            self._check_fallback(rule)
+            self._check_together(rule, [each for each in rules if each.holds_wherever(rule)])
+            if rule.policy.calendar is not None and rule.policy.calendar not in calendars:
+                self._note(rule, "/calendar", unknown("calendar", rule.policy.calendar, calendars))
+            if channels is not None:
+                self._check_channels(rule, channels)
+        if known is not None:
+            people = People.of([*known, *users.values()])
+            for rule in rules:
+                for error in people.strangers(rule.policy):
+                    self._note(rule, error.pointer, error.message)
+            self._check_substitutes(users.values(), places, people.users)
+        if self._problems:
+            raise self._refusal()
+        return PolicyBook(
+            rules=tuple(rules),
+            calendars=calendars,
+            users=tuple(users.values()),
+            breakpoints=breakpoints,
+        )
+
+    # --- tables ------------------------------------------------------------------------------
+
+    def _tables(self, name: str) -> Iterator[tuple[toml_file.Path, dict[str, Any]]]:
+        """The tables of this name, and where they stand; `[policy]` may be a single one."""
+        given = self._document.content.get(name, [])
+        if isinstance(given, dict) and name == "policy":
+            yield (name,), given
+        elif isinstance(given, list) and all(isinstance(each, dict) for each in given):
+            yield from (((name, n), each) for n, each in enumerate(given))
+        else:
+            self._problem((name,), "", f"must be a list of tables: [[{name}]]")
+
+    def _named(
+        self, name: str, read: Callable[[dict[str, Any]], T]
+    ) -> tuple[dict[str, T], dict[str, toml_file.Path]]:
+        """What these tables make, and where they stand, by the names that they give."""
+        found: dict[str, T] = {}
+        places: dict[str, toml_file.Path] = {}
+        for path, table in self._tables(name):
+            try:
+                made = read(table)
+            except InvalidPolicy as error:
+                self._problems_at(path, error.errors)
+                continue
+            if table["name"] in found:
+                self._problem(path, "/name", f"is {table['name']!r} once more")
+            found[table["name"]], places[table["name"]] = made, path
+        return found, places
+
+    def _breakpoints(self) -> dict[str, BreakpointForm]:
+        """The forms of breakpoints by their nodes."""
+        tables = self._document.content.get("breakpoints", {})
+        if not isinstance(tables, dict):
+            self._problem(("breakpoints",), "", "must be tables by nodes: [breakpoints.NODE]")
+            return {}
+        found = {}
+        for node, table in tables.items():
+            path = ("breakpoints", node)
+            if not isinstance(table, dict):
+                self._problem(path, "", f"must be a table: [breakpoints.{node}]")
+                continue
+            try:
+                found[node] = breakpoint_tables.read(table)
+            except InvalidPolicy as error:
+                self._problems_at(path, error.errors)
+        return found
+
+    def _rules(self) -> list[Rule]:
+        """The rules in order of precedence; a table of defaults comes last."""
+        rules: list[Rule] = []
+        number = 0
+        for path, table in self._tables("policy"):
+            conditions = {name: table[name] for name in CONDITIONS if name in table}
+            number += bool(conditions)
+            label = f"[[policy]] {table.get('name', number)}" if conditions else "[policy]"
+            if not conditions and any(not rule.conditions for rule in rules):
+                self._problem(path, "", "has no conditions, as another one: defaults stand once")
+            fields = {k: v for k, v in table.items() if k not in (*CONDITIONS, "name")}
+            try:
+                policy = Policy.read(fields, source=self._file)
+            except InvalidPolicy as error:
+                self._problems_at(path, error.errors)
+                wrong = [f"{each.pointer}/" for each in error.errors]
+                right = {
+                    name: value
+                    for name, value in fields.items()
+                    if not any(each.startswith(f"{pointer(name)}/") for each in wrong)
+                }
+                policy = Policy.read(right, source=self._file)
+            sources = {each: f"{self._place((*path, each))} {label}" for each in policy.sources}
+            if self._check_conditions(path, table):
+                policy = replace(policy, sources=sources)
+                rules.append(Rule(conditions=conditions, policy=policy, path=path))
+        return sorted(rules, key=lambda rule: -len(rule.conditions))
+
+    # --- checks ------------------------------------------------------------------------------
+
+    def _check_conditions(self, path: toml_file.Path, table: Mapping[str, Any]) -> bool:
+        before = len(self._problems)
+        for name in (*CONDITIONS, "name"):
+            value = table.get(name, "x")
+            if not isinstance(value, str) or not value.strip():
+                self._problem(path, f"/{name}", "must be a text that is not empty")
+        kind = table.get("kind", "ask")
+        kinds = fallbacks.kind_names()
+        if isinstance(kind, str) and kind.strip() and kind not in kinds:
+            self._problem(path, "/kind", unknown("kind", kind, kinds, listed=True))
+        return len(self._problems) == before
+
+    def _check_fallback(self, rule: Rule) -> None:
+        kind, fallback = rule.conditions.get("kind"), rule.policy.otherwise
+        if fallback is None:
+            return
+        suffix = "" if kind is None else f" (requests of kind {kind})"
+        for error in fallbacks.check(fallback, kind):
+            self._note(rule, f"/otherwise{error.pointer}", error.message + suffix)
+
+    def _check_together(self, rule: Rule, layers: Sequence[Rule]) -> None:
+        """What the policy of a request that matches this rule, and all it includes, cannot keep."""
+        merged = merge(layer.policy for layer in layers)
+        for error in merged.problems():
+            name = error.pointer.split("/")[1]
+            other = "to" if name == "quorum" else "within"
+            owner, second = (
+                next(layer for layer in layers if each in layer.policy.sources)
+                for each in (name, other)
+            )
+            also = "" if owner is second else f": {other} is from {merged.sources[other]}"
+            self._note(owner, error.pointer, error.message + also)
+
+    def _check_channels(self, rule: Rule, channels: Collection[str]) -> None:
+        notified = [("/notify", rule.policy.notify)]
+        for n, step in enumerate(rule.policy.escalate):
+            notified.append((f"/escalate/{n}/notify", step.notify))
+        for at, names in notified:
+            for name in names:
+                if name not in channels:
+                    self._note(rule, at, unknown("channel", name, channels))
+
+    def _check_substitutes(
+        self, users: Iterable[User], places: Mapping[str, toml_file.Path], names: Collection[str]
+    ) -> None:
+        for user in users:
+            for n, absence in enumerate(user.absences):
+                if absence.substitute not in names:
+                    message = unknown("user", absence.substitute, names)
+                    self._problem(places[user.name], f"/away/{n}/substitute", message)
+
+    # --- problems ----------------------------------------------------------------------------
+
+    def _note(self, rule: Rule, at: str, message: str) -> None:
+        self._problem(rule.path, at, message)
+
+    def _problems_at(self, path: toml_file.Path, errors: Iterable[FieldError]) -> None:
+        for error in errors:
+            self._problem(path, error.pointer, error.message)
+
+    def _problem(self, table: toml_file.Path, at: str, message: str) -> None:
+        """Note once that something is wrong; `at` is a pointer within the table."""
+        self._problems[(*table, *_steps(at)), message] = table
+
+    def _place(self, path: toml_file.Path) -> str:
+        return f"{self._file}:{self._document.line(path)}"
+
+    def _refusal(self) -> InvalidPolicy:
+        """All problems in the order of their lines, each named from its table."""
+        found = sorted(self._problems.items(), key=lambda each: self._document.line(each[0][0]))
+        said = []
+        for (path, message), table in found:
+            name = ".".join(map(str, path[len(table) :])) or ".".join(map(str, path[:1]))
+            said.append(f"{self._place(path)}: {name} {message}")
+        errors = [FieldError(pointer(*path), message) for (path, message), _ in found]
+        return InvalidPolicy("; ".join(said), errors)
+
+
+def _steps(at: str) -> list[str | int]:
+    """The steps of a JSON pointer. Numbers are taken as positions: hardly a key here is one."""
+    steps = [step.replace("~1", "/").replace("~0", "~") for step in at.split("/")[1:]]
+    return [int(step) if step.isdecimal() else step for step in steps]
