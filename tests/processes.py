@@ -210,14 +210,18 @@ def all_ready(*programs: Program) -> Iterator[Sequence[Program]]:
 
 
 def command(
-    *arguments: str, project: Path, database_url: str | None = None, **env: str
+    *arguments: str,
+    project: Path,
+    database_url: str | None = None,
+    stdin: str = "",
+    **env: str,
 ) -> subprocess.CompletedProcess[str]:
     """A command that ends by itself, with its exit code and what it printed."""
     return subprocess.run(
         [sys.executable, "-m", "signoff.cli", *arguments],
         cwd=project,
         env=environment(database_url, env),
-        stdin=subprocess.DEVNULL,
+        input=stdin,
         capture_output=True,
         text=True,
         encoding="utf-8",

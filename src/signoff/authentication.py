@@ -1,4 +1,4 @@
-"""Who calls: found out for each request, by an API key or by what the application was given.
+"""Who calls: found out for each request, by an API key, a session, or what the application knows.
 
 An application's own `authenticate` is a function of the request; it may look at a session or a
 token. It returns who calls, or None if it does not know them, or raises `Unauthenticated` (or
@@ -10,26 +10,47 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from signoff.domain.errors import Forbidden, Unauthenticated
 from signoff.domain.key import PREFIX
 from signoff.domain.principal import Principal, Role
+from signoff.service.sessions import signed_in
 
 Authenticate: TypeAlias = Callable[[Request], "Principal | Awaitable[Principal | None] | None"]
 
 
-async def identify(request: Request) -> Principal:
-    """Who calls.
+SESSION = "signoff_session"
+"""The cookie of those who have signed in."""
+
+NEW_SESSION = "signoff.session"
+"""Where a request's scope has the token that is to take the place of the one in the cookie."""
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+async def identify(request: Request, *, page: bool = False) -> Principal:
+    """Who calls: whose key it is, else who is signed in, else whom the application knows.
+
+    A `page` can have its cookie replaced.
 
     Raises:
         Unauthenticated: Nobody, or somebody whose key opens nothing.
+        Forbidden: A page of another site has the browser send this.
     """
     key = _shown_key(request)
     if key is not None:
         principal: Principal = await request.app.state.desk.office.keyring.principal(key)
         return principal
+    if (token := request.cookies.get(SESSION)) is not None:
+        found = await signed_in(request.app.state.desk.office, token, rotate=page)
+        if found is not None:
+            if request.method not in SAFE:
+                _check_origin(request)
+            request.scope[NEW_SESSION] = found.token
+            return found.principal
     given = request.app.state.authenticate(request)
     if inspect.isawaitable(given):
         given = await given
@@ -38,6 +59,20 @@ async def identify(request: Request) -> Principal:
     if not isinstance(given, Principal):
         raise TypeError(f"authenticate() returns a Principal or None, not {type(given).__name__}")
     return given
+
+
+def _check_origin(request: Request) -> None:
+    """Return if what a browser sends along a session with comes from a page of this server.
+
+    Raises:
+        Forbidden: It does not, or it is not said where it comes from, as every browser does.
+    """
+    site = request.headers.get("sec-fetch-site")
+    origin = urlsplit(request.headers.get("origin", ""))
+    if site is None and origin.netloc and origin.netloc == request.headers.get("host"):
+        return
+    if site != "same-origin":
+        raise Forbidden("This did not come from a page of this server. Nothing was changed.")
 
 
 def _shown_key(request: Request) -> str | None:
@@ -54,6 +89,10 @@ def _shown_key(request: Request) -> str | None:
     if len(keys) > 1:
         raise Unauthenticated("There are several API keys in this request: send one.")
     return keys.pop() if keys else None
+
+
+def nobody_else(_request: Request) -> None:
+    """Know nobody but those with a key or a session."""
 
 
 def require(principal: Principal, role: Role) -> None:

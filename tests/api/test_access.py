@@ -24,7 +24,6 @@ from signoff.domain.user import User
 from signoff.service.keys import create_key, revoke_key
 from signoff.service.users import put_users
 from signoff.web import app as web
-from signoff.web import lists, requests
 from signoff.web import route as page_module
 from signoff.web.route import PageRoute
 from tests.api import graphs
@@ -182,7 +181,7 @@ async def test_every_page_with_every_kind_of_caller(
     """As the routes of the API, from the same document."""
     there = {
         (method, route.path): route.role()
-        for router in (lists.router, requests.router, web.switch, web.router)
+        for router in web.ROUTERS
         for route in router.routes
         if isinstance(route, PageRoute)
         for method in route.methods or ()

@@ -98,10 +98,34 @@ def test_a_server_without_a_worker_leaves_runs_queued(project: Path, database_ur
         assert server.stop() == 0
 
 
-def test_serve_refuses_to_start_without_consent(project: Path, database_url: str):
+def test_serve_starts_where_somebody_could_call_it_and_lets_nobody_else_in(
+    project: Path, database_url: str
+):
+    def said(*arguments: str, stdin: str = "") -> str:
+        return command(*arguments, project=project, database_url=database_url, stdin=stdin).stdout
+
     refused = command("serve", project=project, database_url=database_url)
-    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
-    assert "SIGNOFF_INSECURE=1" in refused.stderr
+    assert refused.returncode == 1
+    assert "signoff keys create" in refused.stderr
+    key = json.loads(said("keys", "create", "app", "--role", "operator", "--json"))["key"]
+    said("users", "add", "jane")
+    said("users", "password", "jane", stdin="correct horse battery\n")
+    program = serve(project=project, database_url=database_url, SIGNOFF_INSECURE="0")
+    with program.ready() as server, httpx.Client(base_url=server.url) as http:
+        by_name = {"X-Signoff-Principal": "jane"}
+        assert http.get("/requests", headers=by_name).status_code == 401
+        assert http.get("/requests", headers={"x-api-key": key}).status_code == 200
+        page = http.get("/inbox/sign-in").text
+        form = {"csrf": page.split('name="csrf" value="')[1].split('"')[0]}
+        form |= {"name": "jane", "password": "correct horse battery"}
+        assert http.post("/inbox/sign-in", data=form).status_code == 303
+        assert http.get("/inbox").status_code == 200
+        assert "INSECURE" not in server.output
+        assert key not in server.output
+        assert "correct horse" not in server.output
+
+
+def test_serve_believes_the_header_where_that_is_wanted(project: Path, database_url: str):
     with serve(project=project, database_url=database_url).ready() as server:
         assert "INSECURE" in server.output
         assert httpx.get(f"{server.url}/requests").status_code == 401

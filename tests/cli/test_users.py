@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from tests.cli.conftest import Cli
@@ -104,3 +106,20 @@ def test_what_makes_no_user_is_refused_in_a_line(
     assert (refused.code, refused.out, refused.err.count("\n")) == (code, "", 1)
     assert said in refused.err
     assert [u["name"] for u in signoff("users", "list", "--json").json["items"]] == ["tom"]
+
+
+def test_a_password_is_set_from_standard_input_and_taken_away(
+    signoff: Cli, monkeypatch: pytest.MonkeyPatch
+):
+    signoff("users", "add", "jane")
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+    done = signoff("users", "password", "jane")
+    assert (done.code, done.out) == (0, "jane signs in with the new password.\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
+    refused = signoff("users", "password", "jane")
+    assert (refused.code, refused.out) == (1, "")
+    assert "12 to 1000" in refused.err
+    removed = signoff("users", "password", "jane", "--remove", "--json").json
+    assert removed == {"user": "jane", "password": False}
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+    assert "no user nobody" in signoff("users", "password", "nobody").err

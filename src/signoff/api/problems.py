@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -70,6 +71,7 @@ class InternalError(SignoffError):
 STATUS: Mapping[type[SignoffError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -154,6 +156,8 @@ def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
         document["errors"] = [each.as_dict() for each in error.errors]
     if isinstance(error, RequestClosed):
         document |= {"request_id": error.request_id, "state": error.state}
+    if isinstance(error, errors.RateLimited):
+        headers = {**headers, "retry-after": str(math.ceil(error.retry_after.total_seconds()))}
     # Who is refused for the size of a body may be sending it still.
     response = LingeringResponse if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else Response
     return response(

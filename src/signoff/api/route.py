@@ -159,7 +159,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": _MEANING[status],
             "content": {problems.MEDIA_TYPE: {"schema": PROBLEM}},
         }
-        for status in sorted({401, 403, 404, 422, 500, 503, *statuses})
+        for status in sorted({401, 403, 404, 422, 429, 500, 503, *statuses})
     }
 
 
@@ -177,6 +177,7 @@ _MEANING: Mapping[int, str] = {
     413: "The body is too large",
     415: "The body is not declared to be JSON",
     422: "The request is not well formed; `errors` says where",
+    429: "Too many calls in a short time; `Retry-After` says when to go on",
     500: "A bug",
     503: "The database does not answer",
 }

@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 
 from signoff.api.principals import header_principal
-from signoff.authentication import Authenticate
+from signoff.authentication import Authenticate, nobody_else
 from signoff.cli.address import listen
 from signoff.cli.session import database_address
 from signoff.cli.stop import Stop
@@ -25,6 +25,7 @@ from signoff.domain.errors import ConfigError
 from signoff.policy_file import PolicyFile
 from signoff.project import CONFIG_FILE
 from signoff.service.migrate import migrate
+from signoff.service.sessions import can_anybody_come_in
 from signoff.service.users import declare_users
 
 
@@ -53,6 +54,12 @@ class Process:
                 "signoff.toml"
             )
         async with self._desk() as desk:
+            if self.authenticate is nobody_else and not await can_anybody_come_in(desk.office):
+                raise ConfigError(
+                    "`signoff serve` does not start, since nobody could call it: make an API key "
+                    "with `signoff keys create`, or let a user sign in with `signoff users "
+                    "password`. `signoff dev` serves this machine alone, for whoever is at it"
+                )
             if self.listener is None:
                 _settle()
                 on_ready()

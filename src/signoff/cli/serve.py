@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import structlog
 
+from signoff.api.principals import header_principal
+from signoff.authentication import nobody_else
 from signoff.cli import logs
 from signoff.cli.address import bind, url_of
 from signoff.cli.loop import run_loop
@@ -11,7 +13,6 @@ from signoff.cli.options import Host, Port
 from signoff.cli.process import Process
 from signoff.cli.session import settings_here
 from signoff.cli.stop import Stop
-from signoff.domain.errors import ConfigError
 
 log = structlog.get_logger(__name__)
 
@@ -19,23 +20,24 @@ log = structlog.get_logger(__name__)
 def serve(*, host: Host = None, port: Port = None) -> None:
     """Serve the API of the project in this folder, and leave runs to workers.
 
-    Any number of servers may share a database.
+    Any number of servers may share a database. Whoever calls has an API key or has signed in: where
+    nobody could, it does not start.
     """
     settings = settings_here()
     logs.configure(settings.log_level)
-    if not settings.insecure:
-        raise ConfigError(
-            "`signoff serve` does not start: there is no access control yet, so whoever reaches "
-            "it can act under any name. `signoff dev` serves this machine alone. Where only those "
-            "you trust reach the server, set SIGNOFF_INSECURE=1"
-        )
     listener = bind(host or settings.host, settings.port if port is None else port)
-    log.warning(
-        "INSECURE: there is no access control. Whoever reaches this server can read everything, "
-        "and decide under any name by the header X-Signoff-Principal",
-        address=url_of(listener),
+    if settings.insecure:
+        log.warning(
+            "INSECURE: there is no access control. Whoever reaches this server can read "
+            "everything, and decide under any name by the header X-Signoff-Principal",
+            address=url_of(listener),
+        )
+    process = Process(
+        settings=settings,
+        work=False,
+        listener=listener,
+        authenticate=header_principal if settings.insecure else nobody_else,
     )
-    process = Process(settings=settings, work=False, listener=listener)
     run_loop(
         process.run(Stop(), lambda: print(f"Signoff is ready at {url_of(listener)}", flush=True))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from signoff.api.schemas import (
     State,
 )
 from signoff.domain import errors
-from signoff.domain.errors import FieldError, InvalidInput, RequestClosed, SignoffError
+from signoff.domain.errors import FieldError, InvalidInput, RateLimited, RequestClosed, SignoffError
 
 TIMEOUT = 30.0
 """Seconds that a call may take, unless another time is given."""
@@ -200,6 +201,9 @@ def _error(response: httpx.Response) -> Exception:
     SignoffError.__init__(error, problem.detail)
     if isinstance(error, InvalidInput):
         error.errors = tuple(FieldError(each.pointer, each.message) for each in problem.errors)
+    if isinstance(error, RateLimited):
+        after = response.headers.get("retry-after", "")
+        error.retry_after = timedelta(seconds=int(after) if after.isdecimal() else 1)
     if isinstance(error, RequestClosed):
         error.request_id, error.state = str(problem.request_id), str(problem.state)
     if kind is SignoffError:

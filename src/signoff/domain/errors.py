@@ -4,6 +4,7 @@
     ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, CheckpointNotFound,
     │                         GraphNotFound, UserNotFound, KeyNotFound
     ├── Unauthenticated       nobody is signed in
+    ├── RateLimited           too much in too short a time
     ├── Forbidden             somebody is, and may not
     ├── Conflict              RequestClosed, AlreadyClaimed, StaleDigest, ThreadBusy,
     │                         ThreadExists, NothingPending, UnknownPause, NotRetryable, LeaseLost
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import ClassVar
 
 
@@ -109,6 +111,16 @@ class Unauthenticated(SignoffError):
     """The call came without a principal, and it needs one."""
 
     code = "unauthenticated"
+
+
+class RateLimited(SignoffError):
+    """There was more in a short time than is taken; after a while it is taken again."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: timedelta) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Forbidden(SignoffError):

@@ -75,7 +75,7 @@ class Key:
 
 def digest(secret: str) -> bytes:
     """What is kept of a secret. It has 256 random bits, so that a plain hash cannot be guessed."""
-    return hashlib.sha256(secret.encode()).digest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def text_of(key_id: str, secret: str) -> str:

@@ -11,7 +11,7 @@ import structlog
 
 from signoff import render
 from signoff.clock import utcnow
-from signoff.db import audit, keys, notices, users
+from signoff.db import audit, keys, notices, sessions, users
 from signoff.db.pool import Connection, Database
 from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import DatabaseNotReady, UserNotFound
@@ -103,7 +103,7 @@ async def change_user(
 
 
 async def remove_user(office: Office, name: str, *, by: str = SYSTEM) -> bool:
-    """Forget a user, and revoke their keys; False if there is none of that name."""
+    """Forget a user, with their keys and their sessions; False if there is none of that name."""
     async with office.database.transaction() as conn:
         before = await users.lock(conn, name)
         if before is not None:
@@ -130,9 +130,12 @@ def _entry(before: User | None, after: User | None, *, by: str, at: datetime) ->
 async def _forget(
     conn: Connection, gone: Iterable[User], *, by: str, at: datetime
 ) -> list[AuditEntry]:
-    """Have nobody act with the keys of users who are no more; what the audit is to tell of it."""
+    """Have nobody act as users who are no more; what the audit is to tell of it."""
     gone = list(gone)
-    revoked = await keys.revoke_of_users(conn, [user.name for user in gone], at=at) if gone else []
+    names = [user.name for user in gone]
+    revoked = await keys.revoke_of_users(conn, names, at=at) if gone else []
+    if gone:
+        await sessions.end_all(conn, names)
     return [
         *(_entry(user, None, by=by, at=at) for user in gone),
         *(entry_of("key.revoked", key, by=by, at=at) for key in revoked),

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from signoff.domain.errors import NotFound
 from signoff.domain.principal import Role, check_principal
-from signoff.web import lists, requests, static
+from signoff.web import lists, requests, sign_in, static
 from signoff.web.headers import PAGE
 from signoff.web.route import PageRoute, Visit
 from signoff.web.who import acting_as
@@ -56,9 +56,13 @@ async def nothing(visit: Visit, path: str) -> Response:
     raise NotFound("There is no such page.")
 
 
+ROUTERS = (sign_in.door, sign_in.router, lists.router, requests.router, switch, router)
+"""All pages; the last one takes what no other does."""
+
+
 def install(app: FastAPI) -> None:
     """Add the inbox to an application whose state has the desk and the policy of principals."""
-    for each in (static.router, lists.router, requests.router, switch, router):
+    for each in (static.router, *ROUTERS):
         app.include_router(each)
 
     @app.get("/", include_in_schema=False)

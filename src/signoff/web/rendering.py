@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
+from signoff.authentication import NEW_SESSION
 from signoff.web import csrf, static, words
 from signoff.web.text import plainly, visible
 from signoff.web.who import acting_as
@@ -30,6 +31,7 @@ def render(template: str, visited: Request, /, *, base: str, by: str | None, **s
             here=path + (f"?{visited.url.query}" if visited.url.query else ""),
             csrf_token=csrf.token(visited),
             acts_as=acting_as(visited),
+            signed_in=NEW_SESSION in visited.scope,
             moment_of=lambda entry: words.time(datetime.fromisoformat(entry["at"]), now),
             asset=lambda name: f"{base}/{static.path_of(name)}",
             **shown,

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from signoff.acting import acting
-from signoff.authentication import identify, require
+from signoff.authentication import NEW_SESSION, SESSION, identify, require
 from signoff.db.notices import Notices
 from signoff.db.pool import OperationalError
 from signoff.domain import errors
@@ -92,7 +92,7 @@ class PageRoute(APIRoute):
             by = None
             try:
                 desk: Desk = request.app.state.desk
-                principal = await identify(request)
+                principal = await identify(request, page=True)
                 by = principal.name
                 require(principal, role)
                 with acting(principal):
@@ -103,11 +103,26 @@ class PageRoute(APIRoute):
                         form = await form_data.read(request)
                         csrf.check(request, form.get(csrf.FIELD, ""))
                     request.scope[_KEY] = _Visit(request, desk, principal, form)
-                    return await handle(request)
+                    response = await handle(request)
+                if (token := request.scope.get(NEW_SESSION)) is not None:
+                    keep_session(request, response, token)
+                return response
             except Exception as error:
                 return problem(request, error, by)
 
         return answer
+
+
+def keep_session(request: Request, response: Response, token: str) -> None:
+    """Have the browser keep the token of a session, for as long as it is open."""
+    response.set_cookie(
+        SESSION,
+        token,
+        path=request.scope.get("root_path") or "/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
 
 
 _KEY = "signoff.visit"
@@ -153,6 +168,7 @@ def see(visit: _Visit, path: str) -> Response:
 STATUS = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -167,6 +183,7 @@ HEADINGS = {
     409: "Not as things stand",
     413: "That is too large",
     422: "That cannot be used",
+    429: "Too many attempts",
     500: "Something broke",
     503: "The database does not answer",
 }

@@ -1,0 +1,244 @@
+"""Signing in and out: passwords, sessions, and how often one may try."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from signoff.db import audit, keys, notices, sessions, users
+from signoff.db.sessions import Session
+from signoff.domain.audit import ACCESS, AuditEntry
+from signoff.domain.errors import (
+    FieldError,
+    InvalidInput,
+    RateLimited,
+    Unauthenticated,
+    UserNotFound,
+)
+from signoff.domain.key import digest
+from signoff.domain.principal import MAX_PRINCIPAL, SYSTEM, Principal, check_principal, within
+from signoff.service.office import Office
+
+T = TypeVar("T")
+
+SHORTEST = 12
+"""The fewest characters of a password."""
+
+LONGEST = 1000
+
+IDLE = timedelta(hours=8)
+"""How long a session goes on without anybody doing something."""
+
+AT_MOST = timedelta(days=7)
+"""How long a session goes on in any case."""
+
+ROTATED = timedelta(hours=1)
+"""How old a token may become before it is replaced."""
+
+OVERLAP = timedelta(minutes=1)
+"""How long the token before still opens. Later it can only be somebody else's copy."""
+
+NOTED = timedelta(minutes=1)
+"""How exactly is noted when somebody was there last."""
+
+WINDOW = timedelta(minutes=15)
+"""The time over which attempts to sign in are counted."""
+
+TRIES = 10
+"""Attempts for a name from one address; ten times as many from anywhere, or for any name."""
+
+_hashing = asyncio.Semaphore(2)
+"""A hash takes 64 MiB and some of a processor: a flood of attempts waits in a line."""
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()  # the parameters that RFC 9106 recommends for little memory
+
+
+@cache
+def _of_nobody() -> str:
+    return _hasher().hash(secrets.token_urlsafe())
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Who is signed in; `token` is a new one, where the one shown was replaced."""
+
+    principal: Principal
+    token: str | None = None
+
+
+async def set_password(office: Office, name: str, password: str | None, *, by: str) -> None:
+    """Give a user a password, or take it away; all their sessions end.
+
+    Raises:
+        UserNotFound: There is no such user.
+        InvalidInput: The password is too short or too long.
+    """
+    check_principal(by)
+    if password is not None and not SHORTEST <= len(password) <= LONGEST:
+        problem = f"has {SHORTEST} to {LONGEST} characters"
+        raise InvalidInput(f"a password {problem}", [FieldError("/password", problem)])
+    hashed = None if password is None else await _compute(_hasher().hash, password)
+    at = office.now()
+    async with office.database.transaction() as conn:
+        if not await sessions.set_password(conn, name, hashed):
+            raise UserNotFound(f"There is no user {name}: see `signoff users list`.")
+        ended = await sessions.end_all(conn, [name])
+        event = "user.password_removed" if password is None else "user.password_set"
+        data = {"user": name, "sessions_ended": ended}
+        await audit.append(conn, AuditEntry(event=event, thread_id=ACCESS, by=by, at=at, data=data))
+        await notices.access_changed(conn)
+
+
+async def sign_in(office: Office, name: str, password: str, *, address: str) -> str:
+    """Begin a session; its token.
+
+    Raises:
+        Unauthenticated: It is not this user's password; whether there is such a user is not said.
+        RateLimited: There were too many attempts.
+    """
+    at = office.now()
+    # PostgreSQL takes no NUL, and UTF-8 no lone surrogate: no user has such a name.
+    name = name.replace("\x00", "").encode("utf-8", "replace").decode()[:MAX_PRINCIPAL]
+    password = password[:LONGEST]
+    here = f"name {name} from {address}"
+    limits = {here: TRIES, f"name {name}": 10 * TRIES, f"from {address}": 10 * TRIES}
+    async with office.database.transaction() as conn:
+        allowed = await sessions.attempt(conn, limits, at=at, within=WINDOW)
+        hashed = await sessions.password_of(conn, name)
+    if not allowed:
+        raise RateLimited(
+            "There were too many attempts to sign in. Wait a while.", retry_after=WINDOW
+        )
+    if not await _compute(_fits, hashed or _of_nobody(), password) or hashed is None:
+        await _note(office, "user.sign_in_failed", SYSTEM, at, name=name, address=address)
+        raise Unauthenticated("The name or the password is not right.")
+    token = secrets.token_urlsafe(32)
+    renewed = None
+    if _hasher().check_needs_rehash(hashed):
+        renewed = await _compute(_hasher().hash, password)
+    async with office.database.transaction() as conn:
+        if await users.lock(conn, name) is None:
+            raise Unauthenticated("The name or the password is not right.")
+        if await sessions.password_of(conn, name) != hashed:
+            raise Unauthenticated("The password was changed just now: sign in again.")
+        if renewed is not None:
+            await sessions.set_password(conn, name, renewed)
+        await sessions.succeeded(conn, [here])
+        await sessions.delete_old(conn, attempts=at - WINDOW, sessions=at - AT_MOST)
+        await sessions.insert(conn, digest(token), user=name, method="password", at=at)
+        await audit.append(
+            conn,
+            AuditEntry(
+                event="user.signed_in",
+                thread_id=ACCESS,
+                by=name,
+                at=at,
+                data={"method": "password", "address": address},
+            ),
+        )
+    return token
+
+
+async def signed_in(office: Office, token: str, *, rotate: bool = False) -> SignedIn | None:
+    """Whoever has this token; None if it opens nothing, or no more.
+
+    With `rotate` one that has become old is replaced. One that was replaced before, and is used
+    again much later, ends the session: somebody has a copy of it.
+    """
+    at = office.now()
+    hashed = digest(token)
+    async with office.database.connection() as conn:
+        session = await sessions.get(conn, hashed)
+        if session is None or not await _goes_on(office, session, hashed, at):
+            return None
+        user = await users.get(conn, session.user)
+    if user is None:
+        return None
+    principal = Principal(
+        name=user.name,
+        role=user.role,
+        graphs=within(user.graphs, None),
+        method=session.method,
+        signed_in_at=session.signed_in_at,
+    )
+    if not session.current:
+        return SignedIn(principal)
+    if rotate and at - session.rotated_at > ROTATED:
+        new = secrets.token_urlsafe(32)
+        async with office.database.connection() as conn:
+            won = await sessions.rotate(conn, hashed, digest(new), at=at)
+        return SignedIn(principal, new if won else None)
+    if at - session.seen_at > NOTED:
+        async with office.database.taking() as conn:
+            await sessions.seen(conn, hashed, at=at)
+    return SignedIn(principal)
+
+
+async def _goes_on(office: Office, session: Session, hashed: bytes, at: datetime) -> bool:
+    if at - session.seen_at <= IDLE and at - session.signed_in_at <= AT_MOST:
+        if session.current or at - session.rotated_at <= OVERLAP:
+            return True
+        event, by = "user.session_revoked", SYSTEM
+    else:
+        event, by = "user.session_expired", SYSTEM
+    async with office.database.transaction() as conn:
+        if await sessions.end(conn, hashed) is not None:
+            await audit.append(
+                conn,
+                AuditEntry(
+                    event=event, thread_id=ACCESS, by=by, at=at, data={"user": session.user}
+                ),
+            )
+            await notices.access_changed(conn)
+    return False
+
+
+async def sign_out(office: Office, token: str, *, everywhere: bool = False) -> None:
+    """End the session of this token; with `everywhere`, all of the same user's."""
+    at = office.now()
+    async with office.database.transaction() as conn:
+        user = await sessions.end(conn, digest(token))
+        if user is not None:
+            ended = 1 + (await sessions.end_all(conn, [user]) if everywhere else 0)
+            data = {"sessions_ended": ended}
+            await audit.append(
+                conn,
+                AuditEntry(event="user.signed_out", thread_id=ACCESS, by=user, at=at, data=data),
+            )
+            await notices.access_changed(conn)
+
+
+async def can_anybody_come_in(office: Office) -> bool:
+    """Whether there is a key that opens, or a user with a password."""
+    async with office.database.connection() as conn:
+        return await keys.any_active(conn, at=office.now()) or await sessions.any_password(conn)
+
+
+async def _note(office: Office, event: str, by: str, at: datetime, **data: str) -> None:
+    async with office.database.transaction() as conn:
+        await audit.append(
+            conn, AuditEntry(event=event, thread_id=ACCESS, by=by, at=at, data=dict(data))
+        )
+
+
+async def _compute(function: Callable[..., T], *args: str) -> T:
+    async with _hashing:
+        return await asyncio.to_thread(function, *args)
+
+
+def _fits(hashed: str, password: str) -> bool:
+    try:
+        return _hasher().verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
