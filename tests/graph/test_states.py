@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, IntEnum, StrEnum
 from typing import Annotated, Any, TypedDict
 from uuid import UUID
 
@@ -144,6 +144,14 @@ class Colour(Enum):
     RED = "red"
 
 
+class Level(StrEnum):
+    HIGH = "high"
+
+
+class Size(IntEnum):
+    LARGE = 3
+
+
 class Anything(TypedDict, total=False):
     thing: Any
     seen: Annotated[list[Any], operator.add]
@@ -162,6 +170,8 @@ class Anything(TypedDict, total=False):
         ("with \x00", "with \ufffd"),
         ({"a\x00b": ["\x00"]}, {"a\ufffdb": ["\ufffd"]}),
         (Colour.RED, "red"),
+        (Level.HIGH, "high"),
+        (Size.LARGE, 3),
         (HumanMessage("hello", id="1").content, "hello"),
         (-0.5, -0.5),
         (True, True),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from enum import Enum
 from inspect import signature
 from math import isfinite
 from typing import Any
@@ -326,6 +327,8 @@ async def _flush(config: RunnableConfig | None) -> None:
 
 
 def _fits_json(value: Any) -> bool:
+    if isinstance(value, Enum):
+        return False  # of texts or numbers: it would come back as one of these
     if value is None or isinstance(value, bool):
         return True
     if isinstance(value, str):
