@@ -28,6 +28,11 @@ class BreakpointForm:
     edit: tuple[str, ...] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def named(self) -> list[str]:
+        """The fields of the state that it names, each once."""
+        return list(dict.fromkeys([*(self.show or ()), *(self.edit or ()), *self.labels]))
+
     def title_for(self, values: Mapping[str, Any]) -> str | None:
         """The title, with `{field}` replaced by what stands there; other braces are left."""
         if self.title is None:

@@ -170,6 +170,22 @@ def test_starting_needs_only_the_name_of_a_graph(signoff: Cli, project: Path):
     assert signoff("start", "payment", "--input", "{}", "--thread", "a/b").code == 1
 
 
+def test_a_stop_is_shown_with_lines_that_need_no_values(signoff: Cli, work: Callable[[], None]):
+    order = ("start", "payment", "--input", '{"amount": 1}', "--by", "sales")
+    signoff(*order, "--interrupt-before", "review", "--json")
+    work()
+    [request] = signoff("inbox", "--json").json["items"]
+    shown = signoff("show", request["id"]).out
+    assert "amount: integer (Amount), optional" in shown
+    for action in ("continue", "abort"):
+        assert f"signoff decide {request['id']} {action} --digest {request['digest']}" in shown
+    decided = signoff("decide", request["id"], "continue", "--values", '{"amount": 7}')
+    assert decided.code == 0
+    work()
+    [request] = signoff("inbox", "--json").json["items"]
+    assert request["title"] == "Pay 7?"
+
+
 @pytest.mark.parametrize("text", ["{", "", '{"a": NaN', "[" * 100_000])
 def test_what_is_no_json_is_bad_usage(signoff: Cli, text: str):
     refused = signoff("start", "payment", "--input", text)

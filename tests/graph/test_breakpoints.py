@@ -17,9 +17,11 @@ from langgraph.types import Command, Send, interrupt
 from pydantic import BaseModel
 
 from signoff import Signoff
+from signoff.config import Settings
 from signoff.domain.errors import Forbidden, InvalidAnswer, InvalidInput
 from signoff.domain.request import Delivery, RequestState
 from signoff.domain.thread import Thread, ThreadStatus
+from signoff.front_desk import open_front_desk
 from signoff.graph.state import Place
 from signoff.policies import PolicyBook
 from signoff.policy_file import load
@@ -181,6 +183,19 @@ async def test_a_node_to_stop_at_that_there_is_not_is_refused(open_desk: OpenDes
     with pytest.raises(InvalidInput, match="interrupt_after names 'sign'") as refused:
         await desk.start("g", {}, by="starter", interrupt_after=["draft", "sign"])
     assert [each.pointer for each in refused.value.errors] == ["/interrupt_after"]
+
+
+async def test_a_node_to_stop_at_that_a_worker_does_not_find_ends_the_run_before_it_begins(
+    open_desk: OpenDesk, database_url: str
+) -> None:
+    """Whoever starts a run need not have the graph."""
+    desk = await open_desk({"g": chain(draft, file, state=Order)})
+    async with open_front_desk(database_url, Settings(graphs={"g": "./elsewhere.py:g"})) as front:
+        await front.start("g", {}, by="starter", thread_id="t", interrupt_before=["sign"])
+        thread = await settled(desk)
+    assert thread.status is ThreadStatus.ERROR
+    assert thread.error == "interrupt_before names 'sign', which is no node of graph 'g'"
+    assert not (thread.values or {}).get("log")
 
 
 def by_amount() -> StateGraph[Any]:
@@ -421,6 +436,21 @@ async def test_the_table_of_a_node_says_what_is_shown_and_edited(open_desk: Open
         await desk.start("g", None, by="stranger", thread_id="t")
     with pytest.raises(InvalidAnswer):
         await desk.decide(request.id, "continue", values={"amount": 2}, by="jane")
+
+
+async def test_what_a_table_names_and_the_state_does_not_have_is_said_on_the_request(
+    open_desk: OpenDesk,
+) -> None:
+    text = (
+        '[breakpoints.file]\nshow = ["amount", "amuont"]\nedit = ["not"]\nlabels = { amount = "A" }'
+    )
+    graph = chain(draft, file, state=Order).compile(interrupt_before=["file"])
+    book = load_book(text)
+    desk = await open_desk({"g": graph}, policies=lambda: book)
+    await started(desk)
+    request = await the_open(desk)
+    remark = "Its table in signoff.toml names what the state does not have: amuont, not."
+    assert (request.remark, request.payload["values"]) == (remark, {"amount": 3})
 
 
 @pytest.mark.parametrize(

@@ -125,11 +125,16 @@ def _type(field: Any) -> str:
 
 
 def _asked(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a form that are to be filled in."""
+    """The fields of a form that are to be filled in; what may be left out begins with something."""
     fields = schema.get("properties")
     if not isinstance(fields, dict):
         return {}
-    return {name: each for name, each in fields.items() if "const" not in (each or {})}
+    required = schema.get("required", ())
+    return {
+        name: each
+        for name, each in fields.items()
+        if "const" not in (each or {}) and (name in required or "default" in (each or {}))
+    }
 
 
 def _begun(field: Any) -> str:

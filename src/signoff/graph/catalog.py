@@ -69,9 +69,14 @@ class Served:
             raise ConfigError(f"this process does not execute graph {self.name!r}")
         return self._saver
 
-    def has_node(self, name: str) -> bool:
-        """Whether the graph has this node; of one that is executed elsewhere, that is not known."""
-        return self._graph is None or name in self._graph.nodes
+    def misses(self, nodes: str | Iterable[str] | None) -> str | None:
+        """The first of these nodes that the graph does not have; ``"*"`` is all that it has.
+
+        Of a graph that is executed elsewhere, nothing is known.
+        """
+        if self._graph is None or nodes in (None, "*"):
+            return None
+        return next((name for name in nodes or () if name not in self._graph.nodes), None)
 
 
 class Catalog(Mapping[str, Served]):

@@ -60,6 +60,22 @@ class Gate:
         self._wanted = before, after
         self._armed = served.breaks or bool(before or after)
 
+    @property
+    def missing(self) -> str | None:
+        """What is wrong with the breakpoints that the run itself brings, if anything is.
+
+        Whoever started it may not have known the graph. A run that goes on from a request has them
+        from the one that asked: there, a node that is gone by now does not hold it up.
+        """
+        if self._run.kind is RunKind.RESUME or self._reask is not None:
+            return None
+        for option, nodes in zip(
+            ("interrupt_before", "interrupt_after"), self._wanted, strict=True
+        ):
+            if (node := self._served.misses(nodes)) is not None:
+                return f"{option} names {node!r}, which is no node of graph {self._served.name!r}"
+        return None
+
     def concerns(self, head: CheckpointTuple | None) -> bool:
         """Whether the run may begin at a breakpoint. One with new input leaves it behind."""
         run = self._run

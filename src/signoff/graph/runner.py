@@ -158,6 +158,8 @@ class _Execution:
         pauses.clear()
 
     async def run(self) -> Result:
+        if (missing := self._gate.missing) is not None:
+            return self._ended(RunStatus.FAILED, missing)
         try:
             config = self._config()
             head = await self._head()

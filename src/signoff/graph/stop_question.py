@@ -35,6 +35,7 @@ def question_at(
         payload["labels"] = dict(form.labels)
     if left_out:
         payload["left_out"] = left_out
+    unknown = [name for name in form.named if name not in known]
     return Question(
         kind=BREAKPOINT,
         title=form.title_for(values) or _title(when, nodes),
@@ -46,7 +47,12 @@ def question_at(
         ),
         policy=Policy(),
         digest=digest(payload),
+        remark=_unknown(unknown) if unknown else None,
     )
+
+
+def _unknown(names: Sequence[str]) -> str:
+    return f"Its table in signoff.toml names what the state does not have: {', '.join(names)}."
 
 
 def _title(when: str, nodes: Sequence[str]) -> str:

@@ -110,10 +110,8 @@ async def start_run(office: Office, order: Order) -> Run:
 
 def _check_nodes(served: Served, options: dict[str, Any]) -> None:
     for name in ("interrupt_before", "interrupt_after"):
-        given = options.get(name) or ()
-        unknown = [] if given == "*" else [each for each in given if not served.has_node(each)]
-        if unknown:
-            problem = f"names {unknown[0]!r}, which is no node of graph {served.name!r}"
+        if (unknown := served.misses(options.get(name))) is not None:
+            problem = f"names {unknown!r}, which is no node of graph {served.name!r}"
             raise InvalidInput(f"{name} {problem}", [FieldError(f"/{name}", problem)])
 
 
