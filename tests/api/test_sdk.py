@@ -177,6 +177,24 @@ async def test_wait(sdk: LangGraphClient) -> None:
     assert done["decision"]["action"] == "reject"
 
 
+async def test_a_run_without_a_thread_gets_one_that_is_kept(sdk: LangGraphClient) -> None:
+    given: Any = {"input": {"topic": "tea"}}
+    created: list[Any] = []
+    waited: Any = await sdk.runs.wait(None, "drafts", **given, on_run_created=created.append)
+    assert waited["__interrupt__"]
+    parts = [part async for part in sdk.runs.stream(None, "drafts", **given)]
+    assert parts[-1].data == waited | {"__interrupt__": parts[-1].data["__interrupt__"]}
+    run = await sdk.runs.create(None, "drafts", **given, on_completion="keep")
+    await sdk.runs.join(run["thread_id"], run["run_id"])
+    paused = {thread["thread_id"] for thread in await sdk.threads.search(status="interrupted")}
+    assert len(paused) == 3
+    assert {created[0]["thread_id"], run["thread_id"]} <= paused
+    for refused in ({"command": {"resume": "approve"}}, {**given, "on_completion": "delete"}):
+        with pytest.raises(UnprocessableEntityError):
+            await sdk.runs.create(None, "drafts", **refused)
+    assert await sdk.threads.count() == 3
+
+
 async def test_wait_raises_what_the_run_failed_with(sdk: LangGraphClient) -> None:
     with pytest.raises(Exception, match=r"^ValueError: nothing works$"):
         await sdk.runs.wait("t", "failing", input={"fail": True}, if_not_exists="create")

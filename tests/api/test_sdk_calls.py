@@ -21,13 +21,11 @@ from tests.api.conftest import Api, problem
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "langgraph-api.md"
 
-ROWS = re.findall(
-    r"^\| `([a-z]+\.\w+)`( without a thread)? \| (yes|no) \| (.*?) ?\|$", PAGE.read_text(), re.M
-)
-"""The rows of the page: the call, how it is meant, whether it is supported, and what is to say."""
+ROWS = re.findall(r"^\| `([a-z]+\.\w+)` \| (yes|no) \| (.*?) ?\|$", PAGE.read_text(), re.M)
+"""The rows of the page: the call, whether it is supported, and what is to say."""
 
-SUPPORTED = {call for call, _, supported, _ in ROWS if supported == "yes"}
-REFUSED = {f"{call}{meant}": why for call, meant, supported, why in ROWS if supported == "no"}
+SUPPORTED = {call for call, supported, _ in ROWS if supported == "yes"}
+REFUSED = {call: why for call, supported, why in ROWS if supported == "no"}
 
 CLIENTS = ("assistants", "threads", "runs", "crons", "store")
 
@@ -87,9 +85,6 @@ MADE: dict[str, Make] = {
     "runs.delete": lambda sdk: sdk.runs.delete("t", "r"),
     "runs.cancel_many": lambda sdk: sdk.runs.cancel_many(status="all"),
     "runs.create_batch": lambda sdk: sdk.runs.create_batch([{"assistant_id": "drafts"}]),
-    "runs.create without a thread": lambda sdk: sdk.runs.create(None, "drafts"),
-    "runs.wait without a thread": lambda sdk: sdk.runs.wait(None, "drafts"),
-    "runs.stream without a thread": lambda sdk: _read(sdk.runs.stream(None, "drafts")),
     "crons.create": lambda sdk: sdk.crons.create("drafts", schedule="* * * * *"),
     "crons.create_for_thread": lambda sdk: sdk.crons.create_for_thread(
         "t", "drafts", schedule="* * * * *"

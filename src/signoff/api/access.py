@@ -53,6 +53,9 @@ ROLES: Mapping[str, Role] = {
     "POST /threads/{thread_id}/runs/wait": Role.REVIEWER,
     "POST /threads/{thread_id}/runs/stream": Role.REVIEWER,
     "POST /threads/{thread_id}/runs/{run_id}/cancel": Role.OPERATOR,
+    "POST /runs": Role.OPERATOR,
+    "POST /runs/wait": Role.OPERATOR,
+    "POST /runs/stream": Role.OPERATOR,
 }
 """The least role that a route takes."""
 

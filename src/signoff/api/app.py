@@ -24,6 +24,7 @@ from signoff.api import (
     schemas,
     state,
     streams,
+    threadless,
     threads,
     unsupported,
 )
@@ -68,7 +69,10 @@ def create_app(
     )
     app.state.desk = desk
     app.state.authenticate = authenticate
-    supported = (requests, handling, events, runs, streams, threads, state, assistants, health)
+    supported = (
+        *(requests, handling, events),
+        *(runs, threadless, streams, threads, state, assistants, health),
+    )
     for module in (*supported, unsupported):
         app.include_router(module.router)
     add_docs(app)

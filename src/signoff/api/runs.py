@@ -117,7 +117,7 @@ class RunCreate(BaseModel):
     checkpoint_id: Unsupported = None
     webhook: Unsupported = None
     after_seconds: Unsupported = None
-    on_completion: Unsupported = None
+    on_completion: Annotated[Literal["keep"] | None, only("keep")] = None
     feedback_keys: Unsupported = None
     langsmith_tracer: Unsupported = None
 

@@ -24,7 +24,6 @@ class _Refused(Route):
 router = APIRouter(route_class=_Refused, include_in_schema=False)
 
 ASSISTANTS = "each graph has one assistant, made by the project's configuration"
-NO_THREAD = "a run needs a thread: name one, with `if_not_exists` `create` where it is new"
 CRONS = "Signoff has no clock for runs: have a scheduler start them"
 STORE = "Signoff keeps no store: give your graphs one of their own"
 
@@ -65,10 +64,7 @@ CALLS: tuple[tuple[str, str, str, str], ...] = (
         "requests and the audit refer to it: delete the thread",
     ),
     ("runs.cancel_many", "POST", "/runs/cancel", "cancel one by one"),
-    ("runs.create_batch", "POST", "/runs/batch", NO_THREAD),
-    ("runs.create without a thread", "POST", "/runs", NO_THREAD),
-    ("runs.wait without a thread", "POST", "/runs/wait", NO_THREAD),
-    ("runs.stream without a thread", "POST", "/runs/stream", NO_THREAD),
+    ("runs.create_batch", "POST", "/runs/batch", "create them one by one"),
     ("crons.create", "POST", "/runs/crons", CRONS),
     ("crons.create_for_thread", "POST", "/threads/{id}/runs/crons", CRONS),
     ("crons.update", "PATCH", "/runs/crons/{cron}", CRONS),
