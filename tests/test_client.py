@@ -12,6 +12,8 @@ import pytest
 
 from signoff import errors
 from signoff.client import AsyncClient, Client
+from signoff.domain.errors import RateLimited
+from signoff.service.keys import create_key
 from tests.api.conftest import Api, address, api
 
 __all__ = ["address", "api"]
@@ -192,3 +194,15 @@ def test_both_clients_have_the_same_methods() -> None:
         }
 
     assert methods(Client) == methods(AsyncClient)
+
+
+async def test_a_key_says_who_calls_and_too_many_calls_are_an_error_of_their_own(
+    address: str, api: Api
+) -> None:
+    _, text = await create_key(api.desk.office, "program", by="ann")
+    api.desk.office.keyring.per_minute = 1
+    async with AsyncClient(address, key=text) as desk:
+        assert (await desk.requests()).total == 0
+        with pytest.raises(RateLimited) as error:
+            await desk.requests()
+        assert error.value.retry_after.total_seconds() > 1

@@ -105,6 +105,9 @@ class Settings(BaseSettings):
         default=False,
         description="Let `serve` believe the header X-Signoff-Principal of whoever calls.",
     )
+    key_rate: int = Field(
+        default=6000, ge=1, description="Calls a minute with one API key that a server takes."
+    )
     by: str | None = Field(
         default=None,
         description="Who acts on the command line. None: the user of the operating system.",

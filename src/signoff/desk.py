@@ -115,6 +115,7 @@ class Signoff(FrontDesk):
                 now=self._now,
                 book=self._book,
             )
+            self._office.keyring.per_minute = self.settings.key_rate
             await declare_users(database, self._book().users)
             if isinstance(self._book, PolicyFile):
                 await stack.enter_async_context(follow_users(self._office, self._book))

@@ -11,9 +11,16 @@ import pytest
 from signoff import Signoff
 from signoff.db import audit
 from signoff.domain.audit import ACCESS
-from signoff.domain.errors import InvalidInput, KeyNotFound, Unauthenticated, UserNotFound
+from signoff.domain.errors import (
+    InvalidInput,
+    KeyNotFound,
+    RateLimited,
+    Unauthenticated,
+    UserNotFound,
+)
 from signoff.domain.principal import Role
 from signoff.domain.user import User
+from signoff.service import keyring
 from signoff.service.keys import create_key, list_keys, revoke_key
 from signoff.service.users import change_user, put_users, remove_user
 from tests.api import graphs
@@ -181,3 +188,28 @@ async def test_a_key_is_for_graphs_that_there_are(open_desk: OpenDesk) -> None:
         await create_key(desk.office, "ci", by="ann", user="jane", groups=["bots"])
     with pytest.raises(InvalidInput, match="printable"):
         await create_key(desk.office, "a\tb", by="ann")
+
+
+async def test_calls_with_one_key_are_limited_and_others_go_on(
+    desk: Signoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(keyring.time, "monotonic", lambda: now[0])
+    ring = desk.office.keyring
+    ring.per_minute = 60
+    _, text = await create_key(desk.office, "ci", by="ann")
+    _, other = await create_key(desk.office, "other", by="ann")
+    for _ in range(10):
+        await ring.principal(text)
+    with pytest.raises(RateLimited) as error:
+        await ring.principal(text)
+    assert error.value.retry_after == timedelta(seconds=1)
+    await ring.principal(other)
+    await refused(desk, text[:-1] + ("A" if text[-1] != "A" else "B"))
+    now[0] += 1
+    await ring.principal(text)
+    with pytest.raises(RateLimited):
+        await ring.principal(text)
+    now[0] += 3600
+    for _ in range(10):
+        await ring.principal(text)

@@ -20,11 +20,15 @@ class AsyncClient:
         url: str,
         *,
         principal: str | None = None,
+        key: str | None = None,
         timeout: float = calls.TIMEOUT,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
-            base_url=url, headers=calls.headers(principal), timeout=timeout, transport=transport
+            base_url=url,
+            headers=calls.headers(principal, key),
+            timeout=timeout,
+            transport=transport,
         )
 
     async def requests(self, **filters: Unpack[Filters]) -> RequestPage:

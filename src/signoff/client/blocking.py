@@ -13,9 +13,10 @@ from signoff.client.calls import Ballot, Call, Filters, T
 
 
 class Client:
-    """A desk over HTTP, as `principal`. Close it, or use it as a context manager.
+    """A desk over HTTP. Close it, or use it as a context manager.
 
-    `transport` is one of httpx's, in place of the network.
+    `key` is an API key; a name as `principal` will do where a server believes it. `transport` is
+    one of httpx's, in place of the network.
     """
 
     def __init__(
@@ -23,11 +24,15 @@ class Client:
         url: str,
         *,
         principal: str | None = None,
+        key: str | None = None,
         timeout: float = calls.TIMEOUT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
-            base_url=url, headers=calls.headers(principal), timeout=timeout, transport=transport
+            base_url=url,
+            headers=calls.headers(principal, key),
+            timeout=timeout,
+            transport=transport,
         )
 
     def requests(self, **filters: Unpack[Filters]) -> RequestPage:

@@ -172,9 +172,10 @@ def _path(request_id: str, *below: str) -> str:
     return "/".join(["/requests", quote(str(request_id), safe=""), *below])
 
 
-def headers(principal: str | None) -> dict[bytes, bytes]:
+def headers(principal: str | None, key: str | None) -> dict[bytes, bytes]:
     """The headers that say who calls."""
-    return {} if principal is None else {b"X-Signoff-Principal": principal.encode()}
+    given = {} if principal is None else {b"X-Signoff-Principal": principal.encode()}
+    return given if key is None else {**given, b"Authorization": f"Bearer {key}".encode()}
 
 
 def following(filters: Filters, page: RequestPage) -> Filters | None:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from signoff.db import keys
 from signoff.db.notices import Notices
 from signoff.db.pool import Database
-from signoff.domain.errors import Unauthenticated
+from signoff.domain.errors import RateLimited, Unauthenticated
 from signoff.domain.key import Key, parts_of
 from signoff.domain.principal import Principal
 from signoff.domain.user import User
@@ -20,6 +20,12 @@ once when one is revoked; this is for the case that a connection is dead and nob
 
 NOTED = timedelta(minutes=1)
 """How exactly is noted when a key was used last."""
+
+PER_MINUTE = 6000
+"""Calls with one key in a minute, unless it is set otherwise."""
+
+BURST = 10.0
+"""Seconds: as many calls as are allowed in this time may come at once."""
 
 MOST = 10_000
 """Keys that are known at a time."""
@@ -37,6 +43,9 @@ class Keyring:
         self._notices = notices
         self._now = now
         self._known: dict[str, tuple[float, Key, User | None]] = {}
+        self.per_minute = PER_MINUTE
+        """The most calls with one key in a minute."""
+        self._spent: dict[str, float] = {}
         self._noted: dict[str, datetime] = {}
         self.changes = 0
         """How often it was told that a key or a user has changed."""
@@ -52,6 +61,7 @@ class Keyring:
 
         Raises:
             Unauthenticated: It is no key, or not any more; to whoever shows it, that is the same.
+            RateLimited: There were too many calls with it.
         """
         parts = parts_of(text)
         if parts is None:
@@ -64,6 +74,7 @@ class Keyring:
             if key.has(secret) and key.state(at) == "active":
                 principal = key.act(owner)
                 if principal is not None:
+                    self._spend(key_id)
                     await self._note(key_id, at)
                     return principal
         raise Unauthenticated("This API key is unknown, expired or revoked.")
@@ -80,6 +91,25 @@ class Keyring:
                 self._known.clear()
             self._known[key_id] = (time.monotonic() + TRUSTED, *found)
         return found
+
+    def _spend(self, key_id: str) -> None:
+        """Count a call with a key.
+
+        A leaky bucket of a sixth of what is allowed in a minute, as a single moment for each key:
+        the one at which the bucket is empty again (the generic cell rate algorithm).
+        """
+        now = time.monotonic()
+        if len(self._spent) >= MOST:
+            self._spent = {each: until for each, until in self._spent.items() if until > now}
+        each = 60 / self.per_minute
+        empty_at = max(self._spent.get(key_id, now), now)
+        wait = empty_at + each - (now + max(BURST, each))
+        if wait > 0:
+            raise RateLimited(
+                f"There are more than {self.per_minute} calls a minute with this API key.",
+                retry_after=timedelta(seconds=wait),
+            )
+        self._spent[key_id] = empty_at + each
 
     async def _note(self, key_id: str, at: datetime) -> None:
         """Note that a key was used, once in a while."""
