@@ -22,6 +22,7 @@ COMMANDS = {
     "migrate": "Bring the database to this version of Signoff.",
     "start": "Start a run of a graph.",
     "inbox": "List the requests that wait for a decision.",
+    "review": "Step through the open requests, and decide each with a key.",
     "show": "Show a request, and how to decide it.",
     "decide": "Decide a request.",
     "take-back": "Take your vote on an open request back.",

@@ -24,14 +24,20 @@ _PASSWORD = re.compile(
 
 def refused(error: SignoffError, *, as_json: bool) -> int:
     """Say on standard error why something was refused; the exit code for it."""
-    wrong = error.errors if isinstance(error, InvalidInput) else ()
     if as_json:
+        wrong = error.errors if isinstance(error, InvalidInput) else ()
         _print_json(error.code, error.message, [each.as_dict() for each in wrong])
-        return FAILED
+    else:
+        _print(f"signoff: {told(error)}")
+    return FAILED
+
+
+def told(error: SignoffError) -> str:
+    """Why something was refused, and where, on a line that no terminal acts on."""
+    wrong = error.errors if isinstance(error, InvalidInput) else ()
     unsaid = [each for each in wrong if each.message not in error.message]
     places = "; ".join(f"{each.pointer or '/'} {each.message}" for each in unsaid)
-    _print(f"signoff: {error.message}{f' ({places})' if places else ''}")
-    return FAILED
+    return _line(f"{error.message}{f' ({places})' if places else ''}")
 
 
 def misused(error: typer.TyperException, *, as_json: bool) -> int:
@@ -54,8 +60,12 @@ def without_secrets(text: str) -> str:
 
 
 def _print(text: str) -> None:
+    print(_line(text), file=sys.stderr)
+
+
+def _line(text: str) -> str:
     line = " ".join(without_secrets(text).split())
-    print("".join(each if each.isprintable() else "\ufffd" for each in line), file=sys.stderr)
+    return "".join(each if each.isprintable() else "\ufffd" for each in line)
 
 
 def _print_json(code: str, message: str, wrong: list[dict[str, str]]) -> None:

@@ -77,7 +77,7 @@ def command(request: Request, action: Mapping[str, Any]) -> str:
     parts = ["signoff", "decide", request.id, plain(action["name"])]
     line = " ".join(map(shlex.quote, parts))
     schema = action["schema"] or {}
-    items = _items(schema)
+    items = batch_items(schema)
     if items:
         line += "".join(f" {ITEM} {_first(item)}" for item in items)
     elif fields := _asked(schema):
@@ -99,14 +99,14 @@ def _fields(schema: Mapping[str, Any], root: Any, indent: str, depth: int = 1) -
         if items := _items_of(form):
             yield f"{indent}{plain(name)}: one for each{must}"
             for n, item in enumerate(items, 1):
-                yield f"{indent}  {n}. {plain(item['title'])}: {plain(', '.join(_words(item)))}"
+                yield f"{indent}  {n}. {plain(item['title'])}: {plain(', '.join(item_words(item)))}"
             continue
-        yield f"{indent}{plain(name)}: {plain(_type(form))}{must}"
+        yield f"{indent}{plain(name)}: {plain(described(form))}{must}"
         if depth < DEEPEST:
             yield from _fields(form, root, f"{indent}  ", depth + 1)
 
 
-def _type(field: Any) -> str:
+def described(field: Any) -> str:
     """The type of a form's field in a few words."""
     if not isinstance(field, dict):
         return "anything"
@@ -117,7 +117,7 @@ def _type(field: Any) -> str:
     elif isinstance(kinds := field.get("type"), str | list):
         words = kinds if isinstance(kinds, str) else " or ".join(map(str, kinds))
     elif isinstance(several := field.get("anyOf") or field.get("oneOf"), list):
-        words = " or ".join(dict.fromkeys(_type(each) for each in several))
+        words = " or ".join(dict.fromkeys(described(each) for each in several))
     else:
         words = "a value"
     told = field.get("description") or field.get("title")
@@ -148,7 +148,7 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
-def _items(schema: Mapping[str, Any]) -> list[Any]:
+def batch_items(schema: Mapping[str, Any]) -> list[Any]:
     """What a batch's `submit` asks a decision for, each."""
     fields = schema.get("properties")
     return _items_of(fields.get("decisions")) if isinstance(fields, dict) else []
@@ -156,18 +156,18 @@ def _items(schema: Mapping[str, Any]) -> list[Any]:
 
 def _items_of(field: Any) -> list[Any]:
     items = field.get("prefixItems") if isinstance(field, dict) else None
-    if not isinstance(items, list) or not all(_words(item) for item in items):
+    if not isinstance(items, list) or not all(item_words(item) for item in items):
         return []
     return items
 
 
 def _first(item: Any) -> str:
     """What is typed for an item, to begin with."""
-    word = plain(_words(item)[0])
+    word = plain(item_words(item)[0])
     return {"respond": "'respond=...'", "edit": "'edit={...}'"}.get(word, word)
 
 
-def _words(item: Any) -> list[str]:
+def item_words(item: Any) -> list[str]:
     """The decisions that may be typed for an item; none if it is something else."""
     branches = item.get("oneOf") if isinstance(item, dict) and "title" in item else None
     if not isinstance(branches, list):

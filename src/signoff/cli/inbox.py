@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from signoff import render
+from signoff.cli.inbox_table import inbox_table
 from signoff.cli.options import AsJson
-from signoff.cli.output import Column, ago, print_json, print_table, state
+from signoff.cli.output import console, print_json
 from signoff.cli.session import open_desk, principal, run
+from signoff.cli.watching import watch, watch_as_json
 from signoff.clock import utcnow
 from signoff.db.request_lists import SORTS
 from signoff.domain.policy import Priority
-from signoff.domain.request import Delivery, Request, RequestState
+from signoff.domain.request import RequestState
 from signoff.domain.thread import ThreadStatus
+from signoff.front_desk import FrontDesk
 from signoff.service import read
 from signoff.service.read import RequestPage
 
@@ -49,26 +53,37 @@ def inbox(
     cursor: Annotated[
         str | None, typer.Option(help="Go on where a page ended: its next_cursor.")
     ] = None,
+    watched: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Stay, and show what changes; with --json, a line for each change."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the requests that wait for a decision, the newest first."""
-    page, stuck = run(
-        _inbox(
-            state=None if all_states else (in_state or [RequestState.OPEN]),
-            graph=graph,
-            node=node,
-            kind=kind,
-            topic=topic,
-            thread_id=thread,
-            assignee=assignee,
-            priority=priority,
-            overdue=overdue or None,
-            q=search,
-            sort=sort,
-            limit=limit,
-            cursor=cursor,
-        )
-    )
+    if watched and not as_json and not sys.stdout.isatty():
+        raise typer.BadParameter("it needs a terminal, or --json", param_hint="--watch")
+    filters = {
+        "state": None if all_states else (in_state or [RequestState.OPEN]),
+        "graph": graph,
+        "node": node,
+        "kind": kind,
+        "topic": topic,
+        "thread_id": thread,
+        "assignee": assignee,
+        "priority": priority,
+        "overdue": overdue or None,
+        "q": search,
+        "sort": sort,
+        "limit": limit,
+        "cursor": cursor,
+    }
+    if watched:
+        with suppress(KeyboardInterrupt):
+            run(_watch(filters, as_json=as_json))
+        return
+    page, stuck = run(_inbox(filters))
     if as_json:
         print_json(
             {
@@ -85,47 +100,31 @@ def inbox(
             print(f"\n{threads} cannot go on: see `signoff threads --status error`.")
 
 
-async def _inbox(**filters: Any) -> tuple[RequestPage, int]:
+async def _inbox(filters: dict[str, Any]) -> tuple[RequestPage, int]:
     """A page, and how many threads have come to an error."""
     async with open_desk() as desk:
-        if filters["assignee"] == "me":
-            filters["assignee"] = principal(desk.settings, None)
-        page = await desk.requests(**filters)
+        page = await desk.requests(**_of(desk, filters))
         _, stuck = await read.search_threads(desk.office, status=ThreadStatus.ERROR.value, limit=1)
         return page, stuck
 
 
+async def _watch(filters: dict[str, Any], *, as_json: bool) -> None:
+    async with open_desk() as desk:
+        show = watch_as_json if as_json else watch
+        await show(desk, _of(desk, filters))
+
+
+def _of(desk: FrontDesk, filters: dict[str, Any]) -> dict[str, Any]:
+    """The filters, with the name of whoever acts in the place of `me`."""
+    me = filters["assignee"] == "me"
+    return filters | {"assignee": principal(desk.settings, None)} if me else filters
+
+
 def _print(page: RequestPage) -> None:
-    now = utcnow()
     if not page.items:
         print("Nothing here.")
         return
-    print_table(
-        [
-            Column("REQUEST"),
-            Column("TITLE", wraps=True),
-            Column("STATE"),
-            Column("GRAPH", extra=True),
-            Column("THREAD", extra=True),
-            Column("OPENED"),
-        ],
-        [
-            (
-                each.id,
-                each.title,
-                _state(each),
-                each.graph,
-                each.thread_id,
-                ago(each.opened_at, now),
-            )
-            for each in page.items
-        ],
-    )
+    console().print(inbox_table(page.items, utcnow()))
     if page.next_cursor is not None:
         total = page.total if page.total_exact else f"more than {page.total}"
         print(f"\n{len(page.items)} of {total}. More: --cursor {page.next_cursor}")
-
-
-def _state(request: Request) -> Text:
-    failed = request.delivery is Delivery.FAILED
-    return Text("not delivered", "red") if failed else state(request.state.value)

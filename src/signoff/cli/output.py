@@ -24,6 +24,9 @@ WIDE = 120
 WIDTH = 160
 """Columns where the output is no terminal that would say how many it has."""
 
+SOON = timedelta(hours=1)
+"""Before a deadline, that it stands out."""
+
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Control characters but for tab and newline, and those that change the direction of text."""
 
@@ -75,15 +78,20 @@ class Column:
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> None:
     """Print rows under headings; where there is little room, without the extra columns."""
-    out = console()
-    shown = [number for number, each in enumerate(columns) if not each.extra or out.width >= WIDE]
+    console().print(table(columns, rows))
+
+
+def table(columns: Sequence[Column], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """Rows under headings; where there is little room, without the extra columns."""
+    wide = console().width >= WIDE
+    shown = [number for number, each in enumerate(columns) if not each.extra or wide]
     made = Table(box=None, pad_edge=False, header_style="bold")
     for number in shown:
         made.add_column(columns[number].name, no_wrap=not columns[number].wraps, overflow="fold")
     for row in rows:
         cells = (row[number] for number in shown)
         made.add_row(*(each if isinstance(each, Text) else Text(plain(each)) for each in cells))
-    out.print(made)
+    return made
 
 
 def print_facts(facts: Iterable[tuple[str, str | Text]]) -> None:
@@ -99,16 +107,26 @@ def print_facts(facts: Iterable[tuple[str, str | Text]]) -> None:
 def ago(at: datetime, now: datetime) -> str:
     """How long ago something was, in the largest unit that fits."""
     passed = now - at
-    if passed < timedelta(seconds=10):
-        return "just now"
+    return "just now" if passed < timedelta(seconds=10) else f"{_length(passed)} ago"
+
+
+def due(deadline: datetime, now: datetime) -> Text:
+    """How long there is until a deadline, or since it has passed, in the largest unit that fits."""
+    if deadline < now:
+        return Text(f"{_length(now - deadline)} late", "red")
+    left = deadline - now
+    return Text(f"due in {_length(left)}", "yellow" if left < SOON else "")
+
+
+def _length(time: timedelta) -> str:
     for unit, length in (
         ("d", timedelta(days=1)),
         ("h", timedelta(hours=1)),
         ("min", timedelta(minutes=1)),
     ):
-        if passed >= length:
-            return f"{passed // length} {unit} ago"
-    return f"{passed // timedelta(seconds=1)} s ago"
+        if time >= length:
+            return f"{time // length} {unit}"
+    return f"{time // timedelta(seconds=1)} s"
 
 
 def moment(at: datetime) -> str:

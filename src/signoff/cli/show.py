@@ -46,8 +46,8 @@ def _print(request: Request) -> None:
     out.print()
     print_facts(_facts(request))
     print_content(out, request)
-    _print_votes(out, request)
-    _print_talk(out, request)
+    print_votes(out, request)
+    print_talk(out, request)
     _section(out, "Actions")
     for action in request.actions:
         out.print("\n".join(action_lines(action)), soft_wrap=True)
@@ -100,7 +100,8 @@ def _facts(request: Request) -> Iterator[tuple[str, str | Text]]:
     yield "digest", request.digest
 
 
-def _print_votes(out: Console, request: Request) -> None:
+def print_votes(out: Console, request: Request) -> None:
+    """Print who has voted what, and what is missing."""
     if not request.votes and request.policy.quorum == 1:
         return
     _section(out, "Votes")
@@ -116,7 +117,8 @@ def _print_votes(out: Console, request: Request) -> None:
         out.print(f"  {more} needed, at the least")
 
 
-def _print_talk(out: Console, request: Request) -> None:
+def print_talk(out: Console, request: Request) -> None:
+    """Print to whom it was handed on, and what was said on it."""
     if request.delegations:
         _section(out, "Handed on")
     for delegation in request.delegations:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +42,7 @@ async def newest_event(office: Office) -> Cursor:
 
 async def follow_requests(
     office: Office, *, after: Cursor, graphs: Collection[str] | None = None
-) -> AsyncIterator[list[RequestEvent]]:
+) -> AsyncGenerator[list[RequestEvent], None]:
     """What happens to all requests, in order and complete, in pages; an empty one now and then.
 
     With `graphs`, to those of these graphs. It goes on behind this place, until this process is
