@@ -38,7 +38,12 @@ async def watch_as_json(desk: FrontDesk, filters: Mapping[str, Any]) -> None:
     async for page, changed in _pages(desk, filters):
         if changed:
             items = [render.request_json(each) for each in page.items]
-            print(orjson.dumps({"items": items, "total": page.total, "total_exact": page.total_exact}).decode(), flush=True)
+            print(
+                orjson.dumps(
+                    {"items": items, "total": page.total, "total_exact": page.total_exact}
+                ).decode(),
+                flush=True,
+            )
 
 
 async def _pages(
