@@ -594,7 +594,9 @@ async def test_a_state_that_is_updated_by_hand_is_asked_about_anew(open_desk: Op
     await desk.start("g", {}, by="starter", thread_id="t", interrupt_before=["file"])
     await settled(desk)
     place = Place(thread_id="t")
-    await update_state(desk.office, place, {"amount": 9}, as_node=None, by="sam")
+    with pytest.raises(Forbidden):
+        await update_state(desk.office, place, {"amount": 8}, as_node=None, by="sam")
+    await update_state(desk.office, place, {"amount": 9}, as_node=None, by="jane")
     first, second = await listed(desk)
     assert (first.state, second.state) == (RequestState.SUPERSEDED, RequestState.OPEN)
     assert (second.revises, second.remark) == (
