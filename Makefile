@@ -10,10 +10,10 @@ READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test check format demo example bench clean
+.PHONY: help venv test check format demo example bench screenshots clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(READY)  ## Make the environment in .venv, with the versions of constraints.txt
 
@@ -40,6 +40,9 @@ example: $(READY)  ## Serve one of examples/: make example NAME=document_approva
 
 bench: $(READY)  ## Measure Signoff against plain LangGraph; see bench/README.md
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(READY)  ## Take the pictures of the inbox that stand in the README, with Chromium
+	$(BIN)/python -m docs.screenshots
 
 clean:  ## Remove the environment, caches and build results; .signoff (your data) stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

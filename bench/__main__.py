@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("main_job", "wake_up", "stream", "deadlines", "memory", "audit")
+NAMES = ("main_job", "wake_up", "stream", "deadlines", "memory", "audit", "inbox")
 
 if __name__ == "__main__":
     name = "main_job"

@@ -203,7 +203,7 @@ async def test_every_page_with_every_kind_of_caller(
                     expected = 401
                 elif not role.includes(least):
                     expected = 403
-                elif who == "elsewhere" and "{request_id}" in path:
+                elif who == "elsewhere" and re.search(r"\{(request|thread)_id\}", path):
                     expected = 404
                 form = {"a": "b"} if method == "POST" else None
                 response = await http.request(method, world.url(path), data=form)

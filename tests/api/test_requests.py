@@ -289,3 +289,14 @@ async def test_an_unknown_request_is_not_found(api: Api, request_id: str) -> Non
 @pytest.mark.parametrize("thread_id", ["unknown", "%00", "a" * 256, "%20"])
 async def test_the_audit_of_an_unknown_thread_is_not_found(api: Api, thread_id: str) -> None:
     problem(await api.http.get(f"/audit?thread_id={thread_id}"), 404, "thread_not_found")
+
+
+async def test_figures_are_those_of_what_was_decided(api: Api) -> None:
+    await api.wait("t1")
+    request = await api.the_request("t1")
+    await api.http.post(f"/requests/{request['id']}/decisions", json={"action": "approve"})
+    await api.wait("t2")
+    stats = (await api.http.get("/stats", params={"days": 7})).json()
+    assert (stats["open"], stats["decided"], len(stats["days"])) == (1, 1, 7)
+    assert stats["reviewers"][0]["reviewer"] == "jane"
+    problem(await api.http.get("/stats", params={"days": 0}), 422, "invalid_input")

@@ -442,3 +442,62 @@ async def test_mounted_in_another_application_all_addresses_are_below_it(site: S
                 assert (given.get(name) or "/desk/").startswith("/desk/"), (tag, given)
     done = await browser.send(request.form("/decisions/"), "Approve")
     assert "Done." in done.text
+
+
+async def test_a_thread_shows_where_it_stands_how_it_came_there_and_what_it_asked(
+    site: Site, jane: Browser
+) -> None:
+    request = await site.asked()
+    page = await jane.open(f"/inbox/threads/{request.thread_id}")
+    assert "Contract v1 for Acme" in page.text
+    assert "It stands at review" in page.response.text
+    assert "then review" in page.text
+    earlier = await jane.open(page.links["0"])
+    assert "State at an earlier step" in earlier.text
+    assert "Monthly fee" not in earlier.text
+    listed = await jane.open("/inbox/threads", status="interrupted")
+    assert listed.links[request.thread_id] == f"/inbox/threads/{request.thread_id}"
+    assert "No threads of this kind" in (await jane.open("/inbox/threads", status="error")).text
+
+
+async def test_a_run_is_started_from_a_form_and_cancelled(site: Site, jane: Browser) -> None:
+    form = (await jane.open("/inbox/start/contracts")).form("/start/contracts")
+    assert "/values/client" in form.names
+    wrong = await jane.send(form, thread="not a thread id", **{"/values/client": "Cy"})
+    assert (wrong.status, "a thread id has 1 to 255" in wrong.text) == (422, True)
+    kept = wrong.form("/start/contracts")
+    assert kept.value("/values/client") == "Cy"
+    started = await jane.send(kept, thread="by-hand")
+    assert started.response.url.path == "/inbox/threads/by-hand"
+    await site.desk.wait("by-hand", timeout=30)
+    [request] = await site.waiting("by-hand")
+    assert (request.title, request.involved) == ("Contract v1 for Cy", ("jane",))
+    page = await jane.open("/inbox/threads/by-hand")
+    await jane.send(page.form("/cancel"))
+    assert (await site.desk.request(request.id)).state == "withdrawn"
+
+
+async def test_a_failed_thread_shows_its_error_and_asks_again(site: Site, jane: Browser) -> None:
+    request = await site.asked("questions", payload="Boom?")
+    await site.desk.decide(request.id, "respond", values={"value": "boom"}, by="jane")
+    await site.desk.wait(request.thread_id, timeout=30)
+    page = await jane.open(f"/inbox/threads/{request.thread_id}")
+    assert "ValueError: the answer is boom" in page.text
+    [form] = [form for form in page.forms if "Ask again" in form.buttons]
+    await jane.send(form, "Ask again")
+    await site.desk.wait(request.thread_id, timeout=30)
+    [again] = await site.waiting(request.thread_id)
+    assert (again.title, again.id != request.id) == ("Boom?", True)
+
+
+async def test_the_overview_has_figures_charts_and_the_same_as_tables(
+    site: Site, jane: Browser
+) -> None:
+    request = await site.asked(policy={"within": "1h"})
+    await site.asked()
+    await site.desk.decide(request.id, "approve", by="bob")
+    page = await jane.open("/inbox/overview")
+    for said in ("Open 1", "Decided today 1", "In time 100%", "By graph", "bob"):
+        assert said in page.text
+    assert page.response.text.count('class="chart"') == 3
+    assert (await jane.open("/inbox/overview", days=400)).status == 422

@@ -16,6 +16,7 @@ ROLES: Mapping[str, Role] = {
     "GET /requests/{request_id}/audit": Role.VIEWER,
     "GET /audit": Role.VIEWER,
     "GET /events": Role.VIEWER,
+    "GET /stats": Role.VIEWER,
     "POST /requests/{request_id}/decisions": Role.REVIEWER,
     "DELETE /requests/{request_id}/decisions": Role.REVIEWER,
     "PUT /requests/{request_id}/claim": Role.REVIEWER,

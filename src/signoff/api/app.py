@@ -23,6 +23,7 @@ from signoff.api import (
     runs,
     schemas,
     state,
+    stats,
     streams,
     threadless,
     threads,
@@ -70,7 +71,7 @@ def create_app(
     app.state.desk = desk
     app.state.authenticate = authenticate
     supported = (
-        *(requests, handling, events),
+        *(requests, handling, events, stats),
         *(runs, threadless, streams, threads, state, assistants, health),
     )
     for module in (*supported, unsupported):

@@ -173,6 +173,55 @@ class AuditPage(Page[AuditEntry]):
     """A part of a list of audit entries."""
 
 
+class Figures(Shape):
+    """What was closed with an outcome, in a time."""
+
+    decided: int = Field(description="By people.")
+    expired: int = Field(description="By the deadline.")
+    median_seconds: float | None = Field(description="From opening to a decision by people.")
+    p95_seconds: float | None
+    due: int = Field(description="How many of them had a deadline.")
+    met: int = Field(description="How many of these people decided before it.")
+
+
+class DayFigures(Figures):
+    """The figures of a day, in UTC."""
+
+    day: str
+    opened: int
+
+
+class GraphFigures(Figures):
+    """The figures of a graph."""
+
+    graph: str
+    open: int
+    overdue: int
+
+
+class NodeFigures(GraphFigures):
+    """The figures of a node of a graph."""
+
+    node: str
+
+
+class ReviewerFigures(Figures):
+    """The figures of what a reviewer has decided."""
+
+    reviewer: str
+
+
+class Stats(Figures):
+    """What is open now, and what was closed in the last days."""
+
+    open: int
+    overdue: int
+    days: list[DayFigures]
+    graphs: list[GraphFigures]
+    nodes: list[NodeFigures]
+    reviewers: list[ReviewerFigures]
+
+
 # --- the shapes of LangGraph's server -------------------------------------------------------------
 
 

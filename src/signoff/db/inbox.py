@@ -111,6 +111,22 @@ async def previous(conn: Connection, request: Request) -> str | None:
     return found
 
 
+async def stamp(conn: Connection, thread_id: str) -> str | None:
+    """A text that differs whenever something on a thread's pages does; None without a thread."""
+    cursor = await conn.execute(
+        """
+        SELECT concat_ws(' ', status, epoch, updated_at,
+               (SELECT md5(string_agg(concat_ws(' ', id, state, delivery, version, digest), ','
+                                      ORDER BY id))
+                  FROM requests WHERE thread_id = threads.id)) AS stamp
+          FROM threads WHERE id = %s
+        """,
+        (thread_id,),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else str(row["stamp"])
+
+
 def _line(row: dict[str, Any]) -> Line:
     return Line(
         **{**row, "priority": PRIORITIES[row["priority"]], "audience": tuple(row["audience"])}

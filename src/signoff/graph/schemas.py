@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, NotRequired, Required, get_args, get_origin, get_type_hints
 
 from langgraph.pregel import Pregel
 from pydantic import BaseModel, TypeAdapter, create_model
+from typing_extensions import TypedDict, is_typeddict
 
 from signoff.domain.jsontext import to_json
 from signoff.graph.catalog import Served
@@ -20,7 +21,7 @@ def schemas(name: str, graph: Pregel[Any, Any, Any, Any]) -> dict[str, Any]:
     """A graph's schemas in the form of LangGraph's server; null where none can be made."""
     return {
         "graph_id": name,
-        "input_schema": _made(graph.get_input_jsonschema),
+        "input_schema": _made(graph.get_input_jsonschema) or _made(lambda: _input(graph)),
         "output_schema": _made(graph.get_output_jsonschema),
         "state_schema": _made(lambda: _state(graph)),
         "config_schema": None,
@@ -55,6 +56,30 @@ def _state(graph: Pregel[Any, Any, Any, Any]) -> JSONSchema:
         fields[name] = (kind if _made(partial(_schema_of, kind)) else Any, None)
     state: type[BaseModel] = create_model("State", **fields)
     return state.model_json_schema()
+
+
+def _input(graph: Pregel[Any, Any, Any, Any]) -> JSONSchema | None:
+    """The schema of a TypedDict, which Pydantic does not read before Python 3.12."""
+    given = getattr(getattr(graph, "builder", None), "input_schema", None)
+    return _schema_of(_readable(given)) if is_typeddict(given) else None
+
+
+def _readable(kind: Any) -> Any:
+    """A type in which Pydantic can read each TypedDict; what cannot be read is anything."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if not is_typeddict(kind):
+        return kind if _made(partial(_schema_of, kind)) else Any
+    hints = get_type_hints(kind, include_extras=True)
+    fields = {name: _field(hint, kind.__total__) for name, hint in hints.items()}
+    return TypedDict(kind.__name__, fields)  # type: ignore[operator]
+
+
+def _field(hint: Any, required: bool) -> Any:
+    while (origin := get_origin(hint)) in (Annotated, Required, NotRequired):
+        required = origin is Required or (required and origin is not NotRequired)
+        hint = get_args(hint)[0]
+    return Required[_readable(hint)] if required else NotRequired[_readable(hint)]
 
 
 def _schema_of(kind: Any) -> JSONSchema:

@@ -173,6 +173,12 @@ async def of_thread(office: Office, thread_id: str) -> list[Line]:
     return lines
 
 
+async def stamp(office: Office, thread_id: str) -> str | None:
+    """A text that differs whenever something on a thread's pages does; None if it is gone."""
+    async with office.database.connection() as conn:
+        return await inbox.stamp(conn, thread_id)
+
+
 async def several(office: Office, ids: Sequence[str]) -> list[Request]:
     """These requests, in this order; those that there are not are left out."""
     known = [each for each in dict.fromkeys(ids) if is_id(each)]

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from signoff.domain.errors import NotFound
 from signoff.domain.principal import Role, check_principal
-from signoff.web import lists, requests, sign_in, static
+from signoff.web import lists, live, overview, requests, sign_in, static, threads
 from signoff.web.headers import PAGE
 from signoff.web.route import PageRoute, Visit
 from signoff.web.who import acting_as
@@ -56,7 +56,17 @@ async def nothing(visit: Visit, path: str) -> Response:
     raise NotFound("There is no such page.")
 
 
-ROUTERS = (sign_in.door, sign_in.router, lists.router, requests.router, switch, router)
+ROUTERS = (
+    sign_in.door,
+    sign_in.router,
+    lists.router,
+    requests.router,
+    live.router,
+    threads.router,
+    overview.router,
+    switch,
+    router,
+)
 """All pages; the last one takes what no other does."""
 
 

@@ -124,6 +124,11 @@ class ActionForm:
         """Whether it asks for more than a note."""
         return self._values is not None
 
+    @property
+    def begins_filled(self) -> bool:
+        """Whether there is something in it that one may change."""
+        return any(value not in ("", False, [], "{}") for value in self._defaults.values())
+
     def values(self) -> dict[str, Any]:
         """What was typed, as the values of a decision.
 
@@ -218,11 +223,13 @@ class ActionForm:
         known = schema.get("properties")
         fields = dict(known) if isinstance(known, dict) else {}
         given = default if isinstance(default, dict) else {}
+        must = set(schema.get("required") or ())
         if schema.get("additionalProperties") is not False:
-            fields |= {n: _like(v) for n, v in given.items() if n not in fields}
+            further = {n: _like(v) for n, v in given.items() if n not in fields}
+            fields |= further
+            must |= further.keys()
         if not fields or len(fields) > MAX_FIELDS:
             return self._json(label, at, default, schema, required=required)
-        must = schema.get("required") or ()
         parts = {
             name: self._ask(
                 _name(name),

@@ -310,6 +310,8 @@ async def _what_next(visit: Visit, request: Request) -> dict[str, Any]:
         "closed": None,
         "settled": True,
     }
+    next_id = await inbox.following(visit.office, search, request, by=visit.by)
+    shown["next_id"] = next_id
     if request.state is RequestState.OPEN:
         return shown
     thread = await read.get_thread(visit.office, request.thread_id)
@@ -323,7 +325,6 @@ async def _what_next(visit: Visit, request: Request) -> dict[str, Any]:
         "later": later[::-1],
         "closed": _closed_by(request),
         "settled": _is_settled(request, thread),
-        "next_id": await inbox.following(visit.office, search, request, by=visit.by),
     }
 
 
