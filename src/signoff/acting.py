@@ -31,6 +31,12 @@ def known(name: str) -> Principal | None:
     return principal if principal is not None and principal.name == name else None
 
 
+def method(name: str) -> str | None:
+    """How it is known that it is whoever has this name who acts; None where nobody has asked."""
+    principal = known(name)
+    return None if principal is None else principal.method
+
+
 def graphs() -> frozenset[str] | None:
     """The graphs that whoever acts is limited to; None is no limit."""
     principal = _acting.get()

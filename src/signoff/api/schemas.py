@@ -167,6 +167,12 @@ class AuditEntry(Shape):
     request_id: str | None
     run_id: str | None
     data: JSONObject
+    method: str | None = Field(default=None, description="How it was known who did it.")
+    digest: str | None = Field(default=None, description="The digest of what was shown.")
+    before: JSONObject | None = Field(default=None, description="What has changed, as it was.")
+    after: JSONObject | None = Field(default=None, description="What has changed, as it is.")
+    checkpoint_before: str | None = None
+    checkpoint_after: str | None = None
 
 
 class AuditPage(Page[AuditEntry]):

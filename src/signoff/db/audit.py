@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from signoff.db.pool import Connection, Json
-from signoff.domain.audit import AuditEntry
+from signoff.domain.audit import SOMETIMES, AuditEntry
 
 
 class Cursor(NamedTuple):
@@ -16,6 +16,11 @@ class Cursor(NamedTuple):
 
     xact: int
     number: int
+
+
+def entry_json(seq: int, hash: str, body: str) -> dict[str, Any]:
+    """An entry as it is shown: its place in the chain, and all that its text says."""
+    return {"seq": seq, "hash": hash, **dict.fromkeys(SOMETIMES), **orjson.loads(body)}
 
 
 def row(entry: AuditEntry) -> dict[str, Any]:
@@ -43,6 +48,23 @@ async def append(conn: Connection, *entries: AuditEntry) -> None:
             """,
             (Json([row(entry) for entry in entries]),),
         )
+
+
+async def take_turns(conn: Connection, thread_id: str) -> None:
+    """Let nobody else who asks so add to a chain until the end of the transaction."""
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"audit {thread_id}",)
+    )
+
+
+async def newest(conn: Connection, thread_id: str) -> dict[str, Any] | None:
+    """The last entry of a chain."""
+    cursor = await conn.execute(
+        "SELECT seq, hash, body FROM audit WHERE thread_id = %s ORDER BY seq DESC LIMIT 1",
+        (thread_id,),
+    )
+    row = await cursor.fetchone()
+    return None if row is None else _entry(row)
 
 
 async def of_request(conn: Connection, request_id: str) -> list[dict[str, Any]]:
@@ -120,4 +142,4 @@ async def of_requests(
 
 
 def _entry(row: dict[str, Any]) -> dict[str, Any]:
-    return {"seq": row["seq"], "hash": row["hash"], **orjson.loads(row["body"])}
+    return entry_json(row["seq"], row["hash"], row["body"])

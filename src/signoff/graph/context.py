@@ -16,9 +16,9 @@ from signoff.db import audit, deliveries, requests
 from signoff.db.group import GroupCommit, Stream, Write
 from signoff.db.pool import Connection
 from signoff.db.requests import Answered
-from signoff.domain.audit import AuditEntry
+from signoff.domain.audit import AuditEntry, of_request
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import BREAKPOINT, Pause, Question, Request, RequestState
+from signoff.domain.request import BREAKPOINT, Delivery, Pause, Question, Request, RequestState
 from signoff.graph.guard import VOID, Answers
 from signoff.graph.memory import Pausing, Trail
 from signoff.graph.opening import Opener, opened_entry
@@ -242,7 +242,11 @@ class RunContext:
             "delivered",
             {"id": request.id, "thread_id": self.lease.thread_id, "at": self.now()},
         )
-        self._audit(write, "request.delivered", request.id)
+        after = replace(request, delivery=Delivery.DELIVERED)
+        entry = of_request(
+            "request.delivered", request, after, by=SYSTEM, at=self.now(), run_id=self.run_id
+        )
+        write.add("audit", audit.row(entry))
 
     def _leave_task(self, write: Write, task_id: str) -> None:
         if not any(t.request.state is RequestState.OPEN for t in self._of_task(task_id)):
@@ -326,9 +330,6 @@ class RunContext:
 
     def _of_task(self, task_id: str) -> list[Tracked]:
         return _of_task(self._known, task_id)
-
-    def _audit(self, write: Write, event: str, request_id: str, **data: Any) -> None:
-        write.add("audit", audit.row(self._entry(event, request_id, data)))
 
     def _entry(self, event: str, request_id: str, data: dict[str, Any]) -> AuditEntry:
         return AuditEntry(

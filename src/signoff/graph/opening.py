@@ -99,4 +99,6 @@ def opened_entry(request: Request) -> AuditEntry:
             "checkpoint_id": request.checkpoint_id,
             "policy": request.policy.to_json(),
         },
+        digest=request.digest,
+        checkpoints=(request.checkpoint_id, request.checkpoint_id),
     )

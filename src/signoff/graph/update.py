@@ -41,11 +41,13 @@ class PinnedSaver(SignoffSaver):
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """What an update has made: its checkpoint, the thread's values, and where the thread stops."""
+    """What an update has made: its checkpoint, the thread's values, and where the thread stops;
+    and the id of the checkpoint `before`."""
 
     checkpoint: dict[str, Any]
     values: Any
     stops: Sequence[Stop]
+    before: str | None
 
 
 async def update_state(
@@ -70,6 +72,7 @@ async def update_state(
     if place.id is not None:
         await state_at(served, place)
     graph = served.graph.copy({"checkpointer": PinnedSaver(served.saver, conn)})
+    earlier = await graph.aget_state(place.config())
     config = await within_bounds(graph.aupdate_state(place.config(), values, as_node=as_node))
     latest = await graph.aget_state(Place(thread_id=place.thread_id).config())
     before, after = breaks.get("interrupt_before"), breaks.get("interrupt_after")
@@ -77,7 +80,12 @@ async def update_state(
     if served.breaks or before or after:
         saver = cast("SignoffSaver", graph.checkpointer)
         found = await stops(graph, saver, place.thread_id, before=before, after=after)
-    return Updated(checkpoint_json(config, place.thread_id), to_json(latest.values), found)
+    return Updated(
+        checkpoint_json(config, place.thread_id),
+        to_json(latest.values),
+        found,
+        before=earlier.config["configurable"].get("checkpoint_id"),
+    )
 
 
 async def within_bounds(update: Awaitable[T]) -> T:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from signoff import acting
 from signoff.db import audit, notices, requests, runs, threads, users
 from signoff.db.pool import Connection
 from signoff.domain.admission import Reviewer
-from signoff.domain.audit import AuditEntry
+from signoff.domain.audit import AuditEntry, of_request
 from signoff.domain.errors import FieldError, InvalidInput, RequestNotFound
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Request, RequestState
@@ -51,13 +52,8 @@ async def amend(
         after = transition(before, reviewer, at)
         if after is before:
             return before
-        entry = AuditEntry(
-            event=event,
-            thread_id=before.thread_id,
-            by=by,
-            at=at,
-            request_id=before.id,
-            data=data(after),
+        entry = of_request(
+            event, before, after, by=by, at=at, method=acting.method(by), data=data(after)
         )
         lease = await keep(conn, office, thread, before, after, entry, by=by)
     if lease is not None and office.hand is not None:

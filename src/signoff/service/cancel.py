@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signoff import acting
 from signoff.db import audit, deliveries, leases, notices, runs, threads
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import Conflict, RunNotFound, ThreadNotFound
@@ -50,7 +51,16 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
             await threads.rest(conn, thread_id, at=at)
         await audit.append(
             conn,
-            AuditEntry(event="run.cancelled", thread_id=thread_id, by=by, at=at, run_id=run_id),
+            AuditEntry(
+                event="run.cancelled",
+                thread_id=thread_id,
+                by=by,
+                at=at,
+                run_id=run_id,
+                method=acting.method(by),
+                before={"status": run.status.value},
+                after={"status": RunStatus.CANCELLED.value},
+            ),
             *(
                 AuditEntry(
                     event="request.delivery_failed",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from signoff import acting
 from signoff.db import requests, runs, votes
 from signoff.db.decisions import Closing, Recorded, Recording
 from signoff.db.group import Stream
@@ -13,7 +14,7 @@ from signoff.db.pool import Connection, UniqueViolation
 from signoff.db.requests import Found, derive_answers
 from signoff.db.threads import lock
 from signoff.domain.admission import Reviewer
-from signoff.domain.audit import AuditEntry
+from signoff.domain.audit import of_request
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
     Conflict,
@@ -146,12 +147,13 @@ async def _count(
                 idempotency_key=idempotency_key,
                 fingerprint=_fingerprint(ballot),
             )
-            entry = AuditEntry(
-                event="request.voted",
-                thread_id=before.thread_id,
+            entry = of_request(
+                "request.voted",
+                before,
+                after,
                 by=by,
                 at=vote.at,
-                request_id=before.id,
+                method=acting.method(by),
                 data={**vote.to_json(), "digest": before.digest},
             )
             await keep(conn, office, thread, before, after, entry, by=by)
@@ -365,12 +367,13 @@ def _closing(seen: Request, after: Request, idempotency_key: str | None) -> Clos
         vote=vote,
         fingerprint=digest({"action": vote.action, "values": vote.values, "note": vote.note}),
         idempotency_key=idempotency_key,
-        entry=AuditEntry(
-            event="request.decided",
-            thread_id=seen.thread_id,
+        entry=of_request(
+            "request.decided",
+            seen,
+            after,
             by=vote.by,
             at=vote.at,
-            request_id=seen.id,
+            method=acting.method(vote.by),
             data={"outcome": after.outcome.to_json(), "digest": seen.digest},
         ),
     )

@@ -17,6 +17,7 @@ import orjson
 
 from signoff import audit_key, render
 from signoff.db import anchors, audit_scan
+from signoff.db.audit import entry_json
 from signoff.db.pool import Connection, Database
 from signoff.domain import jsontext
 from signoff.domain.anchor import Tree
@@ -135,7 +136,7 @@ async def export_lines(
         async for batch in audit_scan.rows(conn, threads):
             for row in batch:
                 if _is_meant(scope, row):
-                    yield {"seq": row.seq, "hash": row.hash, **orjson.loads(row.body)}
+                    yield entry_json(row.seq, row.hash, row.body)
             done += len(batch)
             progress(done, total)
 

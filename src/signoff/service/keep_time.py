@@ -12,7 +12,7 @@ import structlog
 from signoff.db import audit, due, notices
 from signoff.db.decisions import Closing, Recorded, Recording
 from signoff.db.pool import Connection
-from signoff.domain.audit import AuditEntry
+from signoff.domain.audit import AuditEntry, of_request
 from signoff.domain.errors import DatabaseUnreachable
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Request
@@ -130,7 +130,8 @@ def _advance(requests: Sequence[Request], now: datetime) -> tuple[_Passed, dict[
     for before in requests:
         try:
             after, done = before.advance(now)
-            entries = [_entry(after, moment) for moment in done]
+            entries = [_entry(after, after, moment) for moment in done[:-1]]
+            entries += [_entry(before, after, moment) for moment in done[-1:]]
         except Exception as error:
             errors[before.id] = error
             continue
@@ -169,18 +170,11 @@ async def _close(
     return recorded
 
 
-def _entry(after: Request, moment: Moment) -> AuditEntry:
+def _entry(before: Request, after: Request, moment: Moment) -> AuditEntry:
     event, data = EVENTS[moment.kind], moment.to_json()
     if moment.kind is MomentKind.EXPIRE and after.outcome is not None:
         event, data = "request.expired", {**data, "outcome": after.outcome.to_json()}
     if moment.kind is MomentKind.ESCALATE:
         data |= after.policy.escalate[moment.step].to_json()
     at = after.closed_at or max(m.passed_at for m in after.timetable if m.passed_at is not None)
-    return AuditEntry(
-        event=event,
-        thread_id=after.thread_id,
-        by=SYSTEM,
-        at=at,
-        request_id=after.id,
-        data=data,
-    )
+    return of_request(event, before, after, by=SYSTEM, at=at, data=data)

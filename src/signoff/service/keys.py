@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 from datetime import datetime
 
+from signoff import acting
 from signoff.db import audit, keys, notices, users
 from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import FieldError, InvalidInput, KeyNotFound, UserNotFound
@@ -95,6 +96,7 @@ def entry_of(event: str, key: Key, *, by: str, at: datetime) -> AuditEntry:
         thread_id=ACCESS,
         by=by,
         at=at,
+        method=acting.method(by),
         data={
             "key": key.id,
             "principal": key.principal,

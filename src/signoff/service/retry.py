@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from signoff import acting
 from signoff.db import audit, deliveries, notices, requests, runs
-from signoff.domain.audit import AuditEntry
+from signoff.domain.audit import of_request
 from signoff.domain.errors import NotRetryable, RequestNotFound
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Delivery, Request
@@ -37,13 +40,15 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
         await runs.insert(conn, run)
         await audit.append(
             conn,
-            AuditEntry(
-                event="request.reasked" if reask else "request.retried",
-                thread_id=thread.id,
+            of_request(
+                "request.reasked" if reask else "request.retried",
+                request,
+                replace(request, delivery=Delivery.PENDING),
                 by=by,
                 at=at,
-                request_id=request_id,
+                method=acting.method(by),
                 run_id=run.id,
+                data={"error": request.delivery_error},
             ),
         )
         lease = await give_work(conn, office, thread, request.pause.graph, at)

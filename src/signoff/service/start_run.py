@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from signoff import acting
 from signoff.db import audit, requests, runs, threads
 from signoff.db.group import Stream
 from signoff.db.runs import Beginning
@@ -164,6 +165,7 @@ def _run(office: Office, order: Order, graph: str) -> tuple[Run, AuditEntry]:
         at=at,
         run_id=run.id,
         data={"kind": run.kind.value, "graph": graph},
+        method=acting.method(order.by),
     )
     return run, entry
 

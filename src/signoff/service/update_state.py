@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from signoff import acting
 from signoff.db import audit, leases, notices, requests, runs, threads
 from signoff.db.group import Stream, Write, execute
 from signoff.db.pool import Connection
@@ -89,6 +90,8 @@ async def update_state(
                 by=by,
                 at=at,
                 data={"checkpoint_id": updated.checkpoint["checkpoint_id"], "as_node": as_node},
+                method=acting.method(by),
+                checkpoints=(updated.before, updated.checkpoint["checkpoint_id"]),
             ),
         )
         await notices.thread_changed(conn, thread.id)

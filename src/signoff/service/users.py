@@ -9,7 +9,7 @@ from datetime import datetime
 
 import structlog
 
-from signoff import render
+from signoff import acting, render
 from signoff.clock import utcnow
 from signoff.db import audit, keys, notices, sessions, users
 from signoff.db.pool import Connection, Database
@@ -124,7 +124,9 @@ def _entry(before: User | None, after: User | None, *, by: str, at: datetime) ->
         "before": None if before is None else render.user_json(before),
         "after": None if after is None else render.user_json(after),
     }
-    return AuditEntry(event=event, thread_id=ACCESS, by=by, at=at, data=data)
+    return AuditEntry(
+        event=event, thread_id=ACCESS, by=by, at=at, data=data, method=acting.method(by)
+    )
 
 
 async def _forget(

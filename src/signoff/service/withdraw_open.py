@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from signoff import acting
 from signoff.db import audit, requests
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -26,6 +27,9 @@ async def withdraw_open(
                 at=at,
                 request_id=request_id,
                 run_id=run.id,
+                method=acting.method(by),
+                before={"state": RequestState.OPEN.value},
+                after={"state": RequestState.WITHDRAWN.value},
             )
             for request_id in closed
         ),

@@ -20,6 +20,13 @@ from signoff.service.office import Office
 from signoff.service.stream import CANCELLED, done_data, error_data
 from signoff.service.withdraw_open import withdraw_open
 
+BECAME: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "request.delivered": ({"delivery": Delivery.PENDING}, {"delivery": Delivery.DELIVERED}),
+    "request.delivery_failed": ({"delivery": Delivery.PENDING}, {"delivery": Delivery.FAILED}),
+    "run.failed": ({"status": RunStatus.RUNNING}, {"status": RunStatus.FAILED}),
+}
+"""What is as it was no longer after a run has ended, by what the audit calls it."""
+
 
 async def begin_run(
     office: Office, lease: Lease, *, resting: ThreadStatus | None = None
@@ -183,6 +190,8 @@ async def _settle(conn: Connection, run: Run, result: Result, office: Office) ->
                 request_id=request_id,
                 run_id=run.id,
                 data={} if error is None else {"error": error},
+                before=BECAME[event][0],
+                after=BECAME[event][1],
             )
             for event, request_id, error in entries
         ),

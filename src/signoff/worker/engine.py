@@ -23,8 +23,10 @@ from signoff.domain.run import RunStatus
 from signoff.domain.thread import Lease
 from signoff.graph.assignment import Assignment
 from signoff.graph.runner import Result, execute
+from signoff.policies import Rule
 from signoff.service.anchor import anchor_audit
 from signoff.service.keep_time import keep_time
+from signoff.service.note_policies import note_policies
 from signoff.service.office import Office
 from signoff.service.rescue import rescue
 from signoff.service.stream import forget_streams
@@ -39,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 TICK = timedelta(seconds=1)
 """How often deadlines are looked at: one look at an index while nothing is due."""
+
+POLICY_CHECK = timedelta(seconds=2)
+"""How often it is looked whether other policies hold, which the audit is to tell."""
 
 CLEAN_UP = timedelta(minutes=1)
 """How often what is old is deleted."""
@@ -95,6 +100,8 @@ class Engine:
             Duty("deadlines", TICK, lambda: keep_time(office)),
             Duty("streams", CLEAN_UP, lambda: forget_streams(office, keep_streams)),
         ]
+        self._noted: Sequence[Rule] | None = None
+        self._duties.append(Duty("policies", POLICY_CHECK, self._note_policies))
         self._audit_key = audit_key
         if audit_key is not None:
             self._duties.append(Duty("anchors", anchor_every, partial(self._anchor, anchor_every)))
@@ -266,6 +273,13 @@ class Engine:
         if lost and worker == self._worker_id:
             log.warning("handing back threads that nobody works on", thread_ids=sorted(lost))
             await hand_back(self._office, worker, sorted(lost))
+
+    async def _note_policies(self) -> None:
+        """Have the audit tell of policies that hold from now on."""
+        book = self._office.book()
+        if book.rules != self._noted:
+            await note_policies(self._office.database, book, at=self._office.now())
+            self._noted = book.rules
 
     async def _anchor(self, every: timedelta) -> None:
         """Sign what has been added to the audit, unless another worker has just done so."""
