@@ -31,10 +31,11 @@ NEW_SESSION = "signoff.session"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-async def identify(request: Request, *, page: bool = False) -> Principal:
+async def identify(request: Request, *, page: bool = False, again: bool = False) -> Principal:
     """Who calls: whose key it is, else who is signed in, else whom the application knows.
 
-    A `page` can have its cookie replaced.
+    A `page` can have its cookie replaced. What a browser does by itself, and looking `again` at
+    somebody who reads on, does not count as somebody being there.
 
     Raises:
         Unauthenticated: Nobody, or somebody whose key opens nothing.
@@ -45,7 +46,12 @@ async def identify(request: Request, *, page: bool = False) -> Principal:
         principal: Principal = await request.app.state.desk.office.keyring.principal(key)
         return principal
     if (token := request.cookies.get(SESSION)) is not None:
-        found = await signed_in(request.app.state.desk.office, token, rotate=page)
+        found = await signed_in(
+            request.app.state.desk.office,
+            token,
+            rotate=page,
+            there=not (again or _is_by_itself(request)),
+        )
         if found is not None:
             if request.method not in SAFE:
                 _check_origin(request)
@@ -59,6 +65,14 @@ async def identify(request: Request, *, page: bool = False) -> Principal:
     if not isinstance(given, Principal):
         raise TypeError(f"authenticate() returns a Principal or None, not {type(given).__name__}")
     return given
+
+
+def _is_by_itself(request: Request) -> bool:
+    """Whether a page that is open somewhere asks for this, and perhaps nobody looks at it."""
+    headers = request.headers
+    return request.method in SAFE and (
+        "hx-request" in headers or "text/event-stream" in headers.get("accept", "")
+    )
 
 
 def _check_origin(request: Request) -> None:

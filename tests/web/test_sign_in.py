@@ -14,16 +14,16 @@ from signoff.domain.user import User
 from signoff.service import sessions
 from signoff.service.sessions import set_password
 from signoff.service.users import put_users
-from tests.conftest import OpenDesk
+from tests.conftest import Clock, OpenDesk
 from tests.service.test_sessions import PASSWORD, Quick
 from tests.web import graphs
 
 
 @pytest.fixture
-async def desk(open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> Any:
+async def desk(open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A desk with jane, who has a password."""
     monkeypatch.setattr(sessions, "_hasher", Quick)
-    desk = await open_desk({"questions": graphs.questions()})
+    desk = await open_desk({"questions": graphs.questions()}, now=clock)
     await put_users(desk.office, [User(name="jane", role=Role.OPERATOR)])
     await set_password(desk.office, "jane", PASSWORD, by="ann")
     return desk
@@ -135,3 +135,37 @@ async def test_too_many_attempts_are_said_with_when_to_come_back(
         refused = await submit(http, **JANE)
         assert refused.status_code == 429
         assert "too many attempts" in refused.text
+
+
+@pytest.mark.parametrize("by_itself", [{"hx-request": "true"}, {"accept": "text/event-stream"}])
+async def test_a_page_that_is_left_open_keeps_no_session_alive(
+    desk: Signoff, clock: Clock, by_itself: dict[str, str]
+) -> None:
+    async with browser(desk) as http, browser(desk) as other:
+        await submit(http, **JANE)
+        await submit(other, **JANE)
+        for _ in range(3):
+            clock.forward(sessions.IDLE / 3)
+            assert (await http.get("/requests", headers=by_itself)).status_code == 200
+            assert (await other.get("/requests")).status_code == 200
+        clock.forward(sessions.IDLE / 3)
+        assert (await http.get("/requests", headers=by_itself)).status_code == 401
+        assert (await other.get("/requests")).status_code == 200
+
+
+async def test_a_page_has_the_token_replaced_when_it_is_old(desk: Signoff, clock: Clock) -> None:
+    async with browser(desk) as http:
+        await submit(http, **JANE)
+        first = http.cookies.get(SESSION)
+        await http.get("/inbox")
+        assert http.cookies.get(SESSION) == first
+        clock.forward(sessions.ROTATED * 1.1)
+        assert (await http.get("/inbox")).status_code == 200
+        second = http.cookies.get(SESSION)
+        assert second != first
+        clock.forward(sessions.OVERLAP * 1.1)
+        assert (await http.get("/inbox")).status_code == 200
+        http.cookies.set(SESSION, first or "", domain="signoff.example", path="/")
+        assert (await http.get("/inbox")).status_code == 401
+        http.cookies.set(SESSION, second or "", domain="signoff.example", path="/")
+        assert (await http.get("/inbox")).status_code == 401, "a copy was used: it is over"

@@ -119,7 +119,7 @@ class _Reader:
         changes, now = self._desk.office.keyring.changes, time.monotonic()
         if changes == self._changes and now - self._checked_at < CHECKED:
             return
-        principal = await identify(self._request)
+        principal = await identify(self._request, again=True)
         if (principal.name, principal.role, principal.graphs) != (
             self._principal.name,
             self._principal.role,

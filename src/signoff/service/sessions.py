@@ -150,20 +150,21 @@ async def sign_in(office: Office, name: str, password: str, *, address: str) -> 
     return token
 
 
-async def signed_in(office: Office, token: str, *, rotate: bool = False) -> SignedIn | None:
+async def signed_in(
+    office: Office, token: str, *, rotate: bool = False, there: bool = True
+) -> SignedIn | None:
     """Whoever has this token; None if it opens nothing, or no more.
 
-    With `rotate` one that has become old is replaced. One that was replaced before, and is used
-    again much later, ends the session: somebody has a copy of it.
+    Only while somebody is `there` a session does not become idle. With `rotate` a token that has
+    become old is replaced. One that was replaced before, and is used again much later, ends the
+    session: somebody has a copy of it.
     """
     at = office.now()
     hashed = digest(token)
     async with office.database.connection() as conn:
         session = await sessions.get(conn, hashed)
-        if session is None or not await _goes_on(office, session, hashed, at):
-            return None
-        user = await users.get(conn, session.user)
-    if user is None:
+        user = None if session is None else await users.get(conn, session.user)
+    if session is None or user is None or not await _goes_on(office, session, hashed, at):
         return None
     principal = Principal(
         name=user.name,
@@ -174,12 +175,12 @@ async def signed_in(office: Office, token: str, *, rotate: bool = False) -> Sign
     )
     if not session.current:
         return SignedIn(principal)
-    if rotate and at - session.rotated_at > ROTATED:
+    if rotate and there and at - session.rotated_at > ROTATED:
         new = secrets.token_urlsafe(32)
         async with office.database.connection() as conn:
             won = await sessions.rotate(conn, hashed, digest(new), at=at)
         return SignedIn(principal, new if won else None)
-    if at - session.seen_at > NOTED:
+    if there and at - session.seen_at > NOTED:
         async with office.database.taking() as conn:
             await sessions.seen(conn, hashed, at=at)
     return SignedIn(principal)
