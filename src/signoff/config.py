@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     audit_public_keys: tuple[str, ...] = Field(
         default=(), description="Public keys that anchors may be signed with besides that one."
     )
+    keep_audit: Duration | None = Field(
+        default=None, description="How long entries of the audit are kept; None: for ever."
+    )
     anchor_every: Duration = Field(
         default=timedelta(minutes=1), description="How often the audit is anchored."
     )

@@ -204,6 +204,7 @@ class Signoff(FrontDesk):
             takeover=self.settings.takeover,
             keep_streams=self.settings.keep_streams,
             audit_key=audit_key.of_project(self.settings),
+            keep_audit=self.settings.keep_audit,
             anchor_every=self.settings.anchor_every,
         )
         async with engine:

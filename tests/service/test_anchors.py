@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.types import interrupt
 
-from signoff import audit_key
+from signoff import audit_key, audit_verify
 from signoff.audit_key import AuditKey
 from signoff.clock import utcnow
 from signoff.db import anchors, audit
@@ -17,11 +18,12 @@ from signoff.db.pool import Database
 from signoff.domain.anchor import Anchor
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ConfigError
-from signoff.service.anchor import anchor_audit
+from signoff.service.anchor import anchor_audit, forget_audit
+from signoff.service.export_audit import Scope, export_bundle
 from signoff.service.verify_audit import Trust, verify_audit
 from signoff.worker import engine
 from tests.conftest import OpenDesk
-from tests.helpers import Log, chain, settled
+from tests.helpers import Log, chain, settled, started
 from tests.service.test_audit_tampering import UNPROTECTED
 
 ALONE = "SET session_replication_role = replica;"
@@ -285,6 +287,46 @@ async def test_a_worker_anchors_what_was_added_and_the_rest_when_it_stops(
     assert (await verify_audit(database)).unanchored == 1
     await quiet.engine.stop()
     assert (await verify_audit(database)).unanchored == 0
+
+
+async def test_old_entries_are_forgotten_and_what_is_left_is_verified(
+    open_desk: OpenDesk, database: Database, key: AuditKey, tmp_path: Path
+) -> None:
+    trust, day = Trust(keys={key.public}), timedelta(days=1)
+    await write(database, "old", "long", times=2)
+    await anchor_audit(database, key, at=utcnow() - 10 * day)
+    await write(database, "long", "young")
+    desk = await open_desk({"g": chain(asking)}, anchor_every="1h")
+    await started(desk, thread_id="open")
+    await anchor_audit(database, key, at=utcnow() - 9 * day)
+    await write(database, "long")
+    await anchor_audit(database, key, at=utcnow() - 2 * day)
+    assert await forget_audit(database, key, before=utcnow() - 20 * day, at=utcnow()) == 0
+    assert (await verify_audit(database, trust=trust)).anchors == 3
+    # Everything of the first two anchors, but for what is about a thread that asks something.
+    assert await forget_audit(database, key, before=utcnow() - 5 * day, at=utcnow()) == 6
+    report = await verify_audit(database, trust=trust)
+    assert (report.found, report.entries, report.anchors) == (0, 3, 4)
+    for thread_id in ("long", "open"):
+        assert await found(database, trust, thread_id) == set()
+    assert await forget_audit(database, key, before=utcnow() - 5 * day, at=utcnow()) == 0
+    # The chains go on, and what is left is not free to be removed.
+    await write(database, "old", "long")
+    await anchor_audit(database, key, at=utcnow())
+    assert await found(database, trust) == set()
+    file = tmp_path / "audit.zip"
+    await export_bundle(database, Scope(thread_id="long"), file, at=utcnow())
+    verification = audit_verify.Verification(audit_verify.Bundle(str(file)), {key.public})
+    verification.run()
+    assert (verification.found, verification.counts["entries"]) == ([], 2)
+    await execute(database, ALONE + "DELETE FROM audit WHERE thread_id = 'long' AND seq = 4")
+    assert await found(database, trust) == {("long", 4, None, "missing")}
+    await execute(database, ALONE + "DELETE FROM audit WHERE thread_id = 'long'")
+    assert {("long", 1, None, "missing")} == await found(database, trust)
+
+
+def asking(state: Log) -> Log:
+    return {"seen": [interrupt("which?")]}
 
 
 def nothing(state: Log) -> Log:

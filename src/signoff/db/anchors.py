@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from psycopg.rows import class_row
 
 from signoff.db.pool import Connection, Json
 from signoff.domain.anchor import Anchor, Leaf
+from signoff.domain.audit import POLICIES
 
 MOST = 50_000
 """Entries that one anchor covers, unless one transaction wrote more."""
@@ -131,6 +133,43 @@ async def every(
                 columns = [row.pop(name) or () for name in ("threads", "seqs", "hashes")]
                 leaves = [Leaf(*each) for each in zip(*columns, strict=True)]
                 yield Anchor(**row), leaves
+
+
+_FORGETTABLE = """
+    SELECT leaf.thread_id, leaf.seq
+      FROM audit_anchored AS leaf JOIN audit_anchors AS anchor ON number = leaf.anchor
+     WHERE anchor.at < %(before)s AND leaf.thread_id <> %(policies)s
+       AND EXISTS (SELECT FROM audit
+                    WHERE audit.thread_id = leaf.thread_id AND audit.seq = leaf.seq)
+       AND NOT EXISTS (SELECT FROM requests
+                        WHERE requests.thread_id = leaf.thread_id AND state = 'open')
+"""
+"""Ends of chains up to which nothing is needed any more; what policies hold always is."""
+
+
+async def can_forget(conn: Connection, before: datetime) -> bool:
+    """Whether there is something that was anchored before then, and this role may remove it."""
+    cursor = await conn.execute(
+        f"""
+        SELECT has_table_privilege('audit', 'DELETE') AND EXISTS ({_FORGETTABLE}) AS it
+        """.encode(),
+        {"before": before, "policies": POLICIES},
+    )
+    row = await cursor.fetchone()
+    return row is not None and bool(row["it"])
+
+
+async def forget(conn: Connection, before: datetime) -> int:
+    """Remove some of what was anchored before then; how many entries, and 0 at the end."""
+    cursor = await conn.execute(
+        f"""
+        WITH leaf AS MATERIALIZED ({_FORGETTABLE} LIMIT 1000)
+        DELETE FROM audit USING leaf
+         WHERE audit.thread_id = leaf.thread_id AND audit.seq <= leaf.seq
+        """.encode(),
+        {"before": before, "policies": POLICIES},
+    )
+    return cursor.rowcount
 
 
 class Gone(NamedTuple):

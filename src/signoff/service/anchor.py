@@ -31,12 +31,40 @@ async def anchor_audit(
         written.append(anchor)
 
 
+async def forget_audit(database: Database, key: AuditKey, *, before: datetime, at: datetime) -> int:
+    """Remove what was anchored before this moment, and sign first that it may be gone; how much.
+
+    Anchors and the heads of chains stay, so that what is left can be verified as ever. So does what
+    is about threads that wait for a decision, and everything if this role may remove nothing.
+    """
+    async with database.transaction() as conn:
+        await anchors.lock(conn)
+        last = await anchors.last(conn)
+        if last is None or not await anchors.can_forget(conn, before):
+            return 0
+        await _write(conn, key, last, at, forgotten_before=before)
+    forgotten = 0
+    while True:
+        async with database.transaction() as conn:
+            removed = await anchors.forget(conn, before)
+        if not removed:
+            return forgotten
+        forgotten += removed
+
+
 async def _write(
-    conn: Connection, key: AuditKey, last: Anchor | None, at: datetime
+    conn: Connection,
+    key: AuditKey,
+    last: Anchor | None,
+    at: datetime,
+    *,
+    forgotten_before: datetime | None = None,
 ) -> Anchor | None:
     growth = await anchors.grown(conn, 0 if last is None else last.until)
-    if not growth.leaves:
+    if not growth.leaves and forgotten_before is None:
         return None
+    limits = (forgotten_before, None if last is None else last.forgotten_before)
+    limit = max((each for each in limits if each is not None), default=None)
     unsigned = Anchor(
         number=1 if last is None else last.number + 1,
         at=at.astimezone(UTC),
@@ -45,7 +73,7 @@ async def _write(
         chains=len(growth.leaves),
         entries=growth.entries + (0 if last is None else last.entries),
         until=growth.until,
-        forgotten_before=None if last is None else last.forgotten_before,
+        forgotten_before=None if limit is None else limit.astimezone(UTC),
         public_key=key.public,
     )
     anchor = unsigned.signed(key.sign(unsigned.text()))

@@ -24,7 +24,7 @@ from signoff.domain.thread import Lease
 from signoff.graph.assignment import Assignment
 from signoff.graph.runner import Result, execute
 from signoff.policies import Rule
-from signoff.service.anchor import anchor_audit
+from signoff.service.anchor import anchor_audit, forget_audit
 from signoff.service.keep_time import keep_time
 from signoff.service.note_policies import note_policies
 from signoff.service.office import Office
@@ -41,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 TICK = timedelta(seconds=1)
 """How often deadlines are looked at: one look at an index while nothing is due."""
+
+FORGET = timedelta(hours=1)
+"""How often what is too old of the audit is removed, if anything is ever to be."""
 
 POLICY_CHECK = timedelta(seconds=2)
 """How often it is looked whether other policies hold, which the audit is to tell."""
@@ -75,6 +78,7 @@ class Engine:
         takeover: timedelta,
         keep_streams: timedelta = timedelta(hours=1),
         audit_key: AuditKey | None = None,
+        keep_audit: timedelta | None = None,
         anchor_every: timedelta = timedelta(minutes=1),
     ) -> None:
         self._office = office
@@ -105,6 +109,8 @@ class Engine:
         self._audit_key = audit_key
         if audit_key is not None:
             self._duties.append(Duty("anchors", anchor_every, partial(self._anchor, anchor_every)))
+        if audit_key is not None and keep_audit is not None:
+            self._duties.append(Duty("audit", FORGET, partial(self._forget, audit_key, keep_audit)))
         self._wake = WakeUp()
         self._jobs_wait = False
         self._reaching: set[asyncio.Task[None]] = set()
@@ -280,6 +286,12 @@ class Engine:
         if book.rules != self._noted:
             await note_policies(self._office.database, book, at=self._office.now())
             self._noted = book.rules
+
+    async def _forget(self, key: AuditKey, keep: timedelta) -> None:
+        """Remove what is too old of the audit, as far as it is anchored."""
+        database, now = self._office.database, self._office.now()
+        if forgotten := await forget_audit(database, key, before=now - keep, at=now):
+            log.info("forgot old entries of the audit", entries=forgotten)
 
     async def _anchor(self, every: timedelta) -> None:
         """Sign what has been added to the audit, unless another worker has just done so."""
