@@ -215,7 +215,9 @@ async def keep(url: str, clock: Clock, ends_at: datetime) -> None:
         async with office.database.connection() as conn:
             for what, parameters in ((due.ANY, (clock(),)), (due.CLAIM, (clock(), BATCH))):
                 cursor = await conn.execute(f"EXPLAIN {what}", parameters)
-                print(*(row["QUERY PLAN"] for row in await cursor.fetchall()), "", sep="\n")
+                plan = [row["QUERY PLAN"] for row in await cursor.fetchall()]
+                assert any("Index Scan using requests_due" in line for line in plan), plan
+                print(*plan, "", sep="\n")
         ticks = []
         for _ in range(200):
             began = time.perf_counter()
