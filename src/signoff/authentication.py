@@ -8,6 +8,7 @@ token. It returns who calls, or None if it does not know them, or raises `Unauth
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -119,3 +120,40 @@ def require(principal: Principal, role: Role) -> None:
         raise Forbidden(
             f"This takes the role {role.value}, and {principal.name} is a {principal.role.value}."
         )
+
+
+CHECKED = 60.0
+"""Seconds after which somebody who reads on and on is looked at anew in any case."""
+
+
+class Reader:
+    """Somebody who follows a stream, for as long as they could ask for it anew."""
+
+    def __init__(self, request: Request, principal: Principal) -> None:
+        self._request = request
+        self._principal = principal
+        self._changes = self._told()
+        self._checked_at = time.monotonic()
+
+    async def check(self) -> None:
+        """Return if nothing has changed about them.
+
+        Raises:
+            Unauthenticated, Forbidden: They may not read on, or not as before.
+        """
+        changes, now = self._told(), time.monotonic()
+        if changes == self._changes and now - self._checked_at < CHECKED:
+            return
+        principal = await identify(self._request, again=True)
+        if (principal.name, principal.role, principal.graphs) != (
+            self._principal.name,
+            self._principal.role,
+            self._principal.graphs,
+        ):
+            raise Unauthenticated("What the reader may do has changed meanwhile.")
+        self._changes, self._checked_at = changes, now
+
+    def _told(self) -> int:
+        """How often this process was told that somebody's rights have changed."""
+        changes: int = self._request.app.state.desk.office.keyring.changes
+        return changes

@@ -14,6 +14,7 @@ from signoff.domain.user import User
 from signoff.service import sessions
 from signoff.service.sessions import set_password
 from signoff.service.users import put_users
+from tests.api.conftest import serving
 from tests.conftest import Clock, OpenDesk
 from tests.service.test_sessions import PASSWORD, Quick
 from tests.web import graphs
@@ -169,3 +170,18 @@ async def test_a_page_has_the_token_replaced_when_it_is_old(desk: Signoff, clock
         assert (await http.get("/inbox")).status_code == 401
         http.cookies.set(SESSION, second or "", domain="signoff.example", path="/")
         assert (await http.get("/inbox")).status_code == 401, "a copy was used: it is over"
+
+
+async def test_what_a_page_hears_ends_when_one_has_signed_out(desk: Signoff) -> None:
+    app = desk.asgi_app(authenticate=nobody_else)
+    async with (
+        serving(app) as url,
+        httpx.AsyncClient(base_url=url, timeout=30) as http,
+    ):
+        await submit(http, **JANE)
+        async with http.stream("GET", "/inbox/live") as stream:
+            heard = stream.aiter_lines()
+            assert await anext(heard) == "retry: 1000"
+            await submit(http, "/inbox/sign-out", everywhere="yes")
+            assert [line async for line in heard if line.startswith("data")] == []
+        assert (await http.get("/inbox/live")).status_code == 401

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
@@ -18,9 +17,8 @@ from signoff.acting import acting
 from signoff.api import access, body, problems
 from signoff.api.problems import RouteNotFound
 from signoff.api.sse import EventStream
-from signoff.authentication import identify, require
+from signoff.authentication import Reader, identify, require
 from signoff.db.notices import Notices
-from signoff.domain.errors import Unauthenticated
 from signoff.domain.principal import Principal, Role
 from signoff.service import sight
 from signoff.service.office import Office
@@ -84,8 +82,7 @@ class Route(APIRoute):
                         request = await body.checked(request)
                     response = await handle(request)
                 if isinstance(response, EventStream):
-                    reader = _Reader(request, desk, principal)
-                    response.check_reader = reader.check
+                    response.check_reader = Reader(request, principal).check
                 return response
             except Exception as error:
                 return problems.answer(error)
@@ -94,39 +91,6 @@ class Route(APIRoute):
                 return problems.answer(problems.ServerStopping())
 
         return answer
-
-
-CHECKED = 60.0
-"""Seconds after which somebody who reads on and on is looked at anew in any case."""
-
-
-class _Reader:
-    """Somebody who follows a stream, for as long as they could ask for it anew."""
-
-    def __init__(self, request: Request, desk: Desk, principal: Principal) -> None:
-        self._request = request
-        self._desk = desk
-        self._principal = principal
-        self._changes = desk.office.keyring.changes
-        self._checked_at = time.monotonic()
-
-    async def check(self) -> None:
-        """Return if nothing has changed about them.
-
-        Raises:
-            Unauthenticated, Forbidden: They may not read on, or not as before.
-        """
-        changes, now = self._desk.office.keyring.changes, time.monotonic()
-        if changes == self._changes and now - self._checked_at < CHECKED:
-            return
-        principal = await identify(self._request, again=True)
-        if (principal.name, principal.role, principal.graphs) != (
-            self._principal.name,
-            self._principal.role,
-            self._principal.graphs,
-        ):
-            raise Unauthenticated("What the reader may do has changed meanwhile.")
-        self._changes, self._checked_at = changes, now
 
 
 _KEY = "signoff.caller"

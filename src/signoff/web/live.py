@@ -11,6 +11,8 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
+from signoff.authentication import Reader
+from signoff.domain.errors import SignoffError
 from signoff.service import inbox, read
 from signoff.service.follow import RequestEvent, follow_requests, newest_event
 from signoff.service.sight import check_thread
@@ -45,10 +47,20 @@ async def live(visit: Visit, thread: str | None = None) -> Response:
         await read.get_thread(visit.office, thread)
         events = _of_thread(visit.desk, thread)
     return StreamingResponse(
-        events,
+        _while_allowed(Reader(visit.request, visit.principal), events),
         headers={**PAGE, "x-accel-buffering": "no"},
         media_type="text/event-stream",
     )
+
+
+async def _while_allowed(reader: Reader, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """These events, until their reader has signed out or may see something else by now."""
+    async for each in events:
+        try:
+            await reader.check()
+        except SignoffError:
+            return
+        yield each
 
 
 async def _of_lists(desk: Desk, graphs: Collection[str] | None) -> AsyncIterator[bytes]:
