@@ -45,3 +45,9 @@ def test_the_commands_of_a_readme_name_graphs_that_are_there_and_send_json(folde
                 assert value in graphs
             if word in ("--input", "--values", "-d"):
                 json.loads(value)
+
+
+def test_the_list_of_examples_has_them_all() -> None:
+    listed = re.findall(r"^\| \[(\w+)\]\(\1\)", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == [folder.name for folder in FOLDERS]
+    assert len(listed) == 12, "and the README in the root says how many"
