@@ -108,6 +108,12 @@ def test_a_flood_of_errors_is_cut():
         ({"properties": {"a": {"$ref": "other.json"}}}, "/properties/a/$ref"),
         ({"$ref": "#"}, ""),
         ({"allOf": [{"$ref": "#"}]}, ""),
+        ({"properties": {"a": {"$ref": "#/properties/a"}}}, "/properties/a/$ref"),
+        ({"default": {"$ref": "nowhere"}, "not": {"$ref": "#/default"}}, ""),
+        (
+            {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+            "/$defs/a/$ref",
+        ),
     ],
 )
 def test_what_is_no_schema_is_refused_with_its_place(bad, pointer):

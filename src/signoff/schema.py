@@ -112,6 +112,10 @@ def _check_note(rule: str, note: object, *, required: bool) -> list[FieldError]:
 # --- compiling ---------------------------------------------------------------------------------
 
 
+Lookup: TypeAlias = Callable[[str], Any]
+"""Where a reference within a schema leads."""
+
+
 def _validator(schema: object) -> Draft202012Validator:
     if not isinstance(schema, dict):
         raise InvalidInput("A JSON Schema is a JSON object.", [FieldError("", "must be an object")])
@@ -131,30 +135,59 @@ def _compile(text: bytes) -> Draft202012Validator:
             [FieldError(at, message)],
         ) from None
     validator = _Validator(schema, registry=Registry(), format_checker=_format_checker)
-    _check_references(schema)
+    resource = DRAFT202012.create_resource(schema)
+    lookup: Lookup = Registry().with_resource("", resource).resolver().lookup
+    _check_references(schema, lookup)
     try:
         validator.is_valid({})
     except RecursionError:
-        message = "its references lead round in circles"
-        raise InvalidInput(
-            f"The JSON Schema cannot be followed: {message}.", [FieldError("", message)]
-        ) from None
+        raise _circles("") from None
+    except Unresolvable as error:  # by way of what is data, which was not looked into
+        raise _nowhere("", str(error.ref)) from None
+    for at, reference in _references(schema, ""):
+        if _leads_to_itself(reference, lookup):
+            raise _circles(at)
     return validator
 
 
-def _check_references(schema: dict[str, Any]) -> None:
-    resolver = Registry().with_resource("", DRAFT202012.create_resource(schema)).resolver()
+def _circles(at: str) -> InvalidInput:
+    message = "its references lead round in circles"
+    return InvalidInput(
+        f"The JSON Schema cannot be followed: {message}.", [FieldError(at, message)]
+    )
+
+
+def _nowhere(at: str, reference: str) -> InvalidInput:
+    message = _cut(f"{reference!r} leads nowhere within this schema, and nothing is fetched")
+    place = f"'s $ref at {at}" if at else ""
+    return InvalidInput(
+        f"The JSON Schema{place} cannot be followed: {message}.", [FieldError(at, message)]
+    )
+
+
+def _leads_to_itself(reference: str, lookup: Lookup) -> bool:
+    """Whether a reference leads to nothing but references, round and round."""
+    passed: set[str] = set()
+    while reference not in passed:
+        passed.add(reference)
+        try:
+            target = lookup(reference).contents
+        except (LookupError, Unresolvable):  # as above: who answers is told
+            return False
+        if not isinstance(target, dict) or not isinstance(target.get("$ref"), str):
+            return False
+        reference = target["$ref"]
+    return True
+
+
+def _check_references(schema: dict[str, Any], lookup: Lookup) -> None:
     for at, reference in _references(schema, ""):
         try:
             if not reference.startswith("#"):
                 raise LookupError
-            resolver.lookup(reference)
+            lookup(reference)
         except (LookupError, Unresolvable):
-            message = f"{reference!r} leads nowhere within this schema, and nothing is fetched"
-            raise InvalidInput(
-                f"The JSON Schema's $ref at {at} cannot be followed: {_cut(message)}.",
-                [FieldError(at, _cut(message))],
-            ) from None
+            raise _nowhere(at, reference) from None
 
 
 def _references(schema: Any, at: str) -> Iterator[tuple[str, str]]:

@@ -325,6 +325,7 @@ MALFORMED: list[tuple[Any, Any, str]] = [
     (INBOX | {"action_request": {"action": "a", "args": []}}, None, "the args of a are no object"),
     ("Age?", {"type": "numeral"}, "a form, but its response schema cannot be used"),
     ("Age?", {"$ref": "https://example.com/age"}, "nothing is fetched"),
+    ("Age?", {"$ref": "#"}, "lead round in circles"),
     ({"options": ["a", 2]}, None, "a choice, but its option 2 has no name"),
     ({"actions": ["a", "a"]}, None, "it has the option 'a' twice"),
     ({"options": []}, None, "it lists no options"),
