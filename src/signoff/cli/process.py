@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -16,6 +16,7 @@ import uvicorn
 from signoff.api.principals import header_principal
 from signoff.authentication import Authenticate, nobody_else
 from signoff.cli.address import listen
+from signoff.cli.http_server import Connection, HttpServer
 from signoff.cli.session import database_address
 from signoff.cli.stop import Stop
 from signoff.config import Settings
@@ -84,10 +85,10 @@ class Process:
         self, desk: Signoff, listener: socket, stop: Stop, on_ready: Callable[[], None]
     ) -> None:
         grace = self.settings.shutdown_grace.total_seconds()
-        server = _Server(
+        server = HttpServer(
             uvicorn.Config(
                 desk.asgi_app(authenticate=self.authenticate),
-                http="httptools",
+                http=Connection,
                 ws="none",
                 log_config=None,
                 access_log=self.settings.log_level == "debug",
@@ -118,22 +119,6 @@ def _settle() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, under our own signals, that says when it listens."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listens = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listens.set()
 
 
 async def _first(task: asyncio.Task[None], other: Coroutine[Any, Any, Any]) -> None:
