@@ -170,6 +170,19 @@ BATCH = {
 """Two calls of tools in one message."""
 
 
-def everything() -> dict[str, StateGraph[Any]]:
+def stopping() -> Any:
+    """Stops before its second node, by a breakpoint."""
+    builder = StateGraph(Paper)
+    builder.add_sequence([draft, finalize])
+    builder.add_edge(START, "draft")
+    return builder.compile(interrupt_before=["finalize"])
+
+
+def everything() -> dict[str, Any]:
     """All of them by name."""
-    return {"contracts": contracts(), "questions": questions(), "orders": orders()}
+    return {
+        "contracts": contracts(),
+        "questions": questions(),
+        "orders": orders(),
+        "stopping": stopping(),
+    }

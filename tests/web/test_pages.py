@@ -182,6 +182,38 @@ async def test_a_bare_question_takes_a_text_or_json(
     assert outcome.values == {"value": answer}
 
 
+async def test_a_breakpoint_shows_the_state_and_takes_values_for_it(
+    site: Site, jane: Browser
+) -> None:
+    request = await site.asked("stopping", client="Cy", status="drafted")
+    assert request.kind == "breakpoint"
+    page = await jane.open(f"/inbox/requests/{request.id}")
+    assert "Monthly fee: EUR 12,000" in page.text
+    form = page.form("/decisions/continue")
+    assert "/values/status" in form.names, form.names
+    done = await jane.send(form, **{"/values/status": "checked"})
+    assert done.status == 200, done.text
+    thread = await site.desk.wait(request.thread_id, timeout=30)
+    assert thread.values is not None
+    assert thread.values["status"] == "checked, filed"
+
+
+async def test_an_open_page_is_told_what_has_changed_meanwhile(site: Site, jane: Browser) -> None:
+    request = await site.asked()
+    path = f"/inbox/requests/{request.id}"
+
+    async def told(**seen: str) -> str:
+        return (await jane.open(path, part="live", **seen)).text.strip()
+
+    same = {"digest": request.digest, "version": str(request.version)}
+    assert await told(**same) == ""
+    assert "What is asked has changed." in await told(digest="0" * 64)
+    await site.desk.claim(request.id, by="bob")
+    assert "bob works on this request." in await told(**same)
+    await site.desk.decide(request.id, "reject", by="bob")
+    assert "bob rejected this request already." in await told(**same)
+
+
 async def test_who_comes_second_is_told_in_words_and_changes_nothing(
     site: Site, jane: Browser
 ) -> None:
