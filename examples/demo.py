@@ -142,7 +142,7 @@ def what_to_try(address: str, requests: list[dict[str, Any]]) -> str:
     waiting = "\n".join(f"  {request['id']}  {request['title']}" for request in requests)
     first, last = (requests[0], requests[-1]) if requests else (UNKNOWN, UNKNOWN)
     return f"""
-Signoff runs at {address}
+Signoff runs at {address}; the inbox is at {address}/inbox
 
 Waiting for a decision:
 {waiting or "  nothing; every contract is decided. Start another one below."}
