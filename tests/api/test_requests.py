@@ -300,3 +300,56 @@ async def test_figures_are_those_of_what_was_decided(api: Api) -> None:
     assert (stats["open"], stats["decided"], len(stats["days"])) == (1, 1, 7)
     assert stats["reviewers"][0]["reviewer"] == "jane"
     problem(await api.http.get("/stats", params={"days": 0}), 422, "invalid_input")
+
+
+async def test_several_are_decided_in_one_call_each_by_itself(api: Api) -> None:
+    ids = []
+    for thread in ("a", "b", "c"):
+        await api.wait(thread)
+        page = (await api.http.get("/requests", params={"thread_id": thread})).json()
+        ids.append(page["items"][0]["id"])
+    unknown = "01900000-0000-7000-8000-000000000000"
+    body = {
+        "decisions": [
+            {"request_id": ids[0], "action": "approve", "note": "fine"},
+            {"request_id": unknown, "action": "approve"},
+            {"request_id": ids[1], "action": "burn"},
+            {"request_id": ids[2], "action": "approve", "digest": "of another"},
+            {"request_id": ids[0], "action": "approve", "note": "fine"},
+            {"request_id": ids[0], "action": "reject"},
+        ]
+    }
+    answer = await api.http.post("/requests/decisions", json=body)
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert [each["request_id"] for each in results] == [
+        each["request_id"] for each in body["decisions"]
+    ]
+    assert [each["status"] for each in results] == [201, 404, 422, 409, 201, 409]
+    assert results[0]["request"]["state"] == "decided"
+    assert [each["problem"]["code"] for each in results if "problem" in each] == [
+        "request_not_found",
+        "invalid_answer",
+        "stale_digest",
+        "request_closed",
+    ]
+    await api.desk.wait("a", timeout=30)
+    still = (await api.http.get("/requests", params={"state": "open"})).json()["items"]
+    assert {each["id"] for each in still} == set(ids[1:])
+
+
+@pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        ({"decisions": []}, "/decisions"),
+        ({"decisions": [{"action": "approve"}]}, "/decisions/0/request_id"),
+        ({"decisions": [{"request_id": "x", "action": "approve"}] * 201}, "/decisions"),
+    ],
+    ids=["none", "which", "too many"],
+)
+async def test_several_decisions_have_to_be_well_formed(
+    api: Api, body: dict[str, object], at: str
+) -> None:
+    answer = await api.http.post("/requests/decisions", json=body)
+    assert answer.status_code == 422
+    assert [each["pointer"] for each in answer.json()["errors"]] == [at]

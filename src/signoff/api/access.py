@@ -17,6 +17,7 @@ ROLES: Mapping[str, Role] = {
     "GET /audit": Role.VIEWER,
     "GET /events": Role.VIEWER,
     "GET /stats": Role.VIEWER,
+    "POST /requests/decisions": Role.REVIEWER,
     "POST /requests/{request_id}/decisions": Role.REVIEWER,
     "DELETE /requests/{request_id}/decisions": Role.REVIEWER,
     "PUT /requests/{request_id}/claim": Role.REVIEWER,

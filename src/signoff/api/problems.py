@@ -143,9 +143,10 @@ _OF_A_POLICY: Mapping[int, type[SignoffError]] = {
 """What a policy of somebody's own may mean by an exception of FastAPI's."""
 
 
-def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
+def document(error: SignoffError) -> dict[str, Any]:
+    """What a problem document says of an error."""
     status = status_of(type(error))
-    document: dict[str, Any] = {
+    told: dict[str, Any] = {
         "type": f"urn:signoff:problem:{error.code}",
         "title": error.code.replace("_", " ").capitalize().replace("json", "JSON"),
         "status": status.value,
@@ -153,15 +154,20 @@ def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
         "code": error.code,
     }
     if isinstance(error, InvalidInput) and error.errors:
-        document["errors"] = [each.as_dict() for each in error.errors]
+        told["errors"] = [each.as_dict() for each in error.errors]
     if isinstance(error, RequestClosed):
-        document |= {"request_id": error.request_id, "state": error.state}
+        told |= {"request_id": error.request_id, "state": error.state}
+    return told
+
+
+def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
+    status = status_of(type(error))
     if isinstance(error, errors.RateLimited):
         headers = {**headers, "retry-after": str(math.ceil(error.retry_after.total_seconds()))}
     # Who is refused for the size of a body may be sending it still.
     response = LingeringResponse if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else Response
     return response(
-        orjson.dumps(document),
+        orjson.dumps(document(error)),
         status_code=status.value,
         media_type=MEDIA_TYPE,
         headers={**headers, **HEADERS.get(status, {})},

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from signoff.api import schemas
+from signoff.api import problems, schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.db.request_lists import SORTS
 from signoff.domain.decision import Ballot
-from signoff.domain.errors import FieldError, InvalidInput
+from signoff.domain.errors import FieldError, InvalidInput, SignoffError
 from signoff.render import request_json
 from signoff.service import decide as deciding
+from signoff.service import decide_many as deciding_many
 from signoff.service import read, sight
 from signoff.service import retry as retrying
 from signoff.service.state import state_at_pause
@@ -37,6 +38,26 @@ class Decision(BaseModel):
         default=None,
         description="The digest of what the reviewer saw: refused if it shows something else now.",
     )
+
+    def ballot(self) -> Ballot:
+        """It as the desk takes it."""
+        return Ballot(
+            action=self.action, values=self.values or {}, note=self.note, digest=self.digest
+        )
+
+
+class OneOfMany(Decision):
+    """What a reviewer decides on one of several requests."""
+
+    request_id: str
+
+
+class Many(BaseModel):
+    """Several decisions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decisions: list[OneOfMany] = Field(min_length=1, max_length=MAX_PAGE)
 
 
 class Retry(BaseModel):
@@ -124,16 +145,39 @@ async def decide(
     ] = None,
 ) -> Answer:
     """Decide. The first decision that closes the request wins; to repeat one's own is harmless."""
-    ballot = Ballot(
-        action=decision.action,
-        values=decision.values or {},
-        note=decision.note,
-        digest=decision.digest,
-    )
     request = await deciding.decide(
-        caller.office, request_id, ballot, by=caller.by, idempotency_key=idempotency_key
+        caller.office,
+        request_id,
+        decision.ballot(),
+        by=caller.by,
+        idempotency_key=idempotency_key,
     )
     return Answer(request_json(request), status_code=201)
+
+
+@router.post("/requests/decisions", response_model=schemas.Results, responses=refusals(*WITH_BODY))
+async def decide_many(caller: Caller, many: Many) -> Answer:
+    """Decide several requests, each by itself: a result each, in the same order.
+
+    What one is refused for touches no other; to send all of it again is harmless.
+    """
+    decisions = [(each.request_id, each.ballot()) for each in many.decisions]
+    results = await deciding_many.decide_many(caller.office, decisions, caller.principal)
+    return Answer(
+        {
+            "results": [
+                _result(request_id, result)
+                for (request_id, _), result in zip(decisions, results, strict=True)
+            ]
+        }
+    )
+
+
+def _result(request_id: str, result: deciding_many.Result) -> dict[str, Any]:
+    if isinstance(result, SignoffError):
+        problem = problems.document(result)
+        return {"request_id": request_id, "status": problem["status"], "problem": problem}
+    return {"request_id": request_id, "status": 201, "request": request_json(result)}
 
 
 @router.post(

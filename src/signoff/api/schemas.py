@@ -155,6 +155,21 @@ class RequestPage(Page[Request]):
     )
 
 
+class Result(Shape):
+    """What came of one of several decisions: the request, or the problem."""
+
+    request_id: str
+    status: int = Field(description="What the decision by itself would have been answered with.")
+    request: Request | None = None
+    problem: Problem | None = None
+
+
+class Results(Shape):
+    """What came of several decisions, in their order."""
+
+    results: list[Result]
+
+
 class AuditEntry(Shape):
     """One transition, chained to the one before it in its thread."""
 

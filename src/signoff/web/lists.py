@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from signoff.domain.errors import FieldError, InvalidAnswer, InvalidInput, Signo
 from signoff.domain.policy import PRIORITIES
 from signoff.domain.request import Request, RequestState
 from signoff.service import inbox
-from signoff.service.decide import decide
+from signoff.service.decide_many import decide_many
 from signoff.service.inbox import VIEWS, Search
 from signoff.service.users import list_users
 from signoff.web.headers import PAGE
@@ -127,22 +126,20 @@ async def decide_together(visit: Visit) -> Response:
         return _confirmation(visit, requests, "Choose what is to be done.")
     if any(each["name"] == action and each["note"] == "required" for each in actions) and not note:
         return _confirmation(visit, requests, "A note is required for this.")
-    gate = asyncio.Semaphore(8)
-
-    async def one(request: Request) -> tuple[Request, SignoffError | None]:
-        ballot = Ballot(action=action, note=note, digest=visit.form.get(f"digest:{request.id}"))
-        async with gate:
-            try:
-                return await decide(visit.office, request.id, ballot, by=visit.by), None
-            except SignoffError as error:
-                return request, error
-
-    results = await asyncio.gather(*map(one, requests))
+    ballots = [
+        (each.id, Ballot(action=action, note=note, digest=visit.form.get(f"digest:{each.id}")))
+        for each in requests
+    ]
+    decided = await decide_many(visit.office, ballots, visit.principal)
+    results = [
+        (request, _said(result)) if isinstance(result, SignoffError) else (result, None)
+        for request, result in zip(requests, decided, strict=True)
+    ]
     return page(
         visit.request,
         "together_done.html",
         by=visit.by,
-        results=[(request, error and _said(error)) for request, error in results],
+        results=results,
         action=action,
         listed=query_of(search_of(visit.request.query_params)),
         status=200 if all(error is None for _, error in results) else 409,
