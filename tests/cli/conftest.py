@@ -86,7 +86,7 @@ Cli = Callable[..., Result]
 def anywhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
     """The command line, in this process and without a setting in its environment."""
     others = {name: os.environ[name] for name in os.environ if not name.startswith("SIGNOFF_")}
-    monkeypatch.setattr(os, "environ", others)
+    monkeypatch.setattr(os, "environ", others | {"COLUMNS": "160"})
     monkeypatch.setattr(logs, "configure", lambda _level: None)
 
     def run(*arguments: str) -> Result:
