@@ -55,6 +55,32 @@ def test_a_table_that_is_not_in_order_is_refused_with_its_line(text: str, proble
     assert problem in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ("snd", "names 'snd', and there is no such node (did you mean send?)"),
+        ("x", "names 'x', and there is no such node; they are draft, pay, send"),
+        (
+            "mail:pay",
+            "names 'pay', and there is no such node of graph 'mail'; they are draft, send",
+        ),
+        ("mial:send", "names 'mial', and there is no such graph (did you mean mail?)"),
+    ],
+)
+def test_a_table_is_for_a_node_that_there_is(place: str, problem: str) -> None:
+    graphs = {"mail": {"send", "draft"}, "shop": {"pay"}}
+    right = '[breakpoints."mail:send"]\n[breakpoints.send]\n'
+    with pytest.raises(InvalidPolicy) as refused:
+        load(f'{right}[breakpoints."{place}"]\n', path=FILE, graphs=graphs)
+    assert refused.value.message == f"signoff.toml:3: breakpoints {problem}"
+
+
+def test_a_node_may_be_of_a_graph_that_only_others_have() -> None:
+    graphs = {"mail": {"send"}, "far": None}
+    text = '[breakpoints.x]\n[breakpoints."far:y"]'
+    assert load(text, path=FILE, graphs=graphs).breakpoints.keys() == {"x", "far:y"}
+
+
 def test_a_changed_file_holds_and_a_wrong_one_leaves_what_held(tmp_path: Path) -> None:
     path = tmp_path / "signoff.toml"
     path.write_text('[breakpoints.send]\ntitle = "Before"\n')

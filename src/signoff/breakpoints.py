@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from signoff.domain.errors import FieldError, InvalidPolicy
 from signoff.domain.jsontext import MAX_TITLE, pointer
+from signoff.domain.user import unknown
+
+Nodes: TypeAlias = Mapping[str, Collection[str] | None]
+"""The nodes of graphs, by the graphs' names; None for one that only other processes have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +79,26 @@ def read(table: Mapping[str, Any]) -> BreakpointForm:
     if errors:
         raise InvalidPolicy("the table of a breakpoint is not in order", errors)
     return BreakpointForm(title=title, **lists, labels=labels)
+
+
+def stranger(place: str, graphs: Nodes) -> str | None:
+    """What is wrong with the name of a table: it names no node, or no graph, of these.
+
+    Nothing is, as far as can be told, where it may be a node of a graph that is not known here.
+    """
+    graph, colon, node = place.rpartition(":")
+    if not colon:
+        every = list(graphs.values())
+        nodes = {name for each in every for name in each or ()}
+        if None in every or node in nodes:
+            return None
+        return unknown("node", node, sorted(nodes), listed=True)
+    if graph not in graphs:
+        return unknown("graph", graph, sorted(graphs), listed=True)
+    known = graphs[graph]
+    if known is None or node in known:
+        return None
+    return unknown(f"node of graph {graph!r}", node, sorted(known), listed=True)
 
 
 def _names(table: Mapping[str, Any], name: str, errors: list[FieldError]) -> tuple[str, ...] | None:

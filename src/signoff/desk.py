@@ -56,7 +56,8 @@ class Signoff(FrontDesk):
 
     Raises, on entering:
         ConfigError: The configuration, a graph or a package's kind of pauses is not in order.
-        InvalidPolicy: A policy is not in order, or names users or groups that there are not.
+        InvalidPolicy: A policy is not in order, names users or groups that there are not, or a
+            breakpoint is at a node that there is not.
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """
 
@@ -106,12 +107,16 @@ class Signoff(FrontDesk):
                 graphs = loading.load(
                     self._project, self.settings.graphs, self.settings.dependencies
                 )
+            catalog = loading.serve(graphs, partial(self._saver, database))
+            if isinstance(self._book, PolicyFile):
+                elsewhere = dict.fromkeys(self.settings.graphs)
+                self._book.serve(elsewhere | {name: each.nodes for name, each in catalog.items()})
             self._office = Office(
                 database=database,
                 group=self._group,
                 notices=notices,
                 jobs=jobs,
-                catalog=loading.serve(graphs, partial(self._saver, database)),
+                catalog=catalog,
                 now=self._now,
                 book=self._book,
             )

@@ -29,7 +29,7 @@ from signoff import breakpoints as breakpoint_tables
 from signoff import calendars as calendar_tables
 from signoff import fallbacks, toml_file
 from signoff import users as user_tables
-from signoff.breakpoints import BreakpointForm
+from signoff.breakpoints import BreakpointForm, Nodes
 from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
 from signoff.domain.policy import Policy, merge
@@ -41,8 +41,10 @@ from signoff.toml_file import Document
 log = structlog.get_logger(__name__)
 
 
-def read_file(path: Path, users: Iterable[User]) -> PolicyBook:
+def read_file(path: Path, users: Iterable[User], graphs: Nodes | None = None) -> PolicyBook:
     """The policies of a file, in which nobody but these users and its own may be named.
+
+    With `graphs`, breakpoints are those of their nodes.
 
     Raises:
         ConfigError: It cannot be read.
@@ -53,7 +55,7 @@ def read_file(path: Path, users: Iterable[User]) -> PolicyBook:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise ConfigError(f"{shown(path)} cannot be read: {reason}") from error
-    return load(text, path=path, users=users)
+    return load(text, path=path, users=users, graphs=graphs)
 
 
 def load(
@@ -62,11 +64,13 @@ def load(
     path: Path,
     users: Iterable[User] | None = None,
     channels: Collection[str] | None = None,
+    graphs: Nodes | None = None,
 ) -> PolicyBook:
     """The policies of a file with this `text`; `path` names it in errors and sources.
 
     With `users` (all that the desk knows, beside those of the file) and `channels`, nobody and
-    nothing else may be named in it; where there is no user at all, no group may, but anybody.
+    nothing else may be named in it; where there is no user at all, no group may, but anybody. With
+    `graphs`, breakpoints are those of their nodes.
 
     Raises:
         InvalidPolicy: Something in it cannot be; it says all that, each with its line.
@@ -75,7 +79,7 @@ def load(
         document = toml_file.parse(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidPolicy(shown(path) + toml_file.place_and_message(error)) from error
-    return _Loader(document, shown(path)).book(users, channels)
+    return _Loader(document, shown(path)).book(users, channels, graphs)
 
 
 class PolicyFile:
@@ -91,6 +95,7 @@ class PolicyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._users: Sequence[User] | None = None
+        self._graphs: Nodes | None = None
         self._refused = False
         self._stamp, self._book = self._read()
 
@@ -119,6 +124,15 @@ class PolicyFile:
         if self._refused:
             self._stamp = _NEVER
 
+    def serve(self, graphs: Nodes) -> None:
+        """Breakpoints can only be at nodes of these `graphs` from now on.
+
+        Raises:
+            InvalidPolicy: One is elsewhere; or something else is not in order.
+        """
+        self._graphs = graphs
+        self.check()
+
     def check(self) -> None:
         """Read the file again, whether it has changed or not.
 
@@ -139,7 +153,8 @@ class PolicyFile:
         if stamp is None:
             return None, self._told(PolicyBook())
         text = self._path.read_text(encoding="utf-8")
-        return stamp, self._told(load(text, path=self._path, users=self._users))
+        book = load(text, path=self._path, users=self._users, graphs=self._graphs)
+        return stamp, self._told(book)
 
     def _told(self, book: PolicyBook) -> PolicyBook:
         """A book that knows who there is."""
@@ -163,11 +178,16 @@ class _Loader:
         self._file = file
         self._problems: dict[tuple[toml_file.Path, str], toml_file.Path] = {}
 
-    def book(self, known: Iterable[User] | None, channels: Collection[str] | None) -> PolicyBook:
+    def book(
+        self,
+        known: Iterable[User] | None,
+        channels: Collection[str] | None,
+        graphs: Nodes | None,
+    ) -> PolicyBook:
         """The book, if nothing is wrong."""
         users, places = self._named("user", user_tables.read)
         calendars, _ = self._named("calendar", calendar_tables.read)
-        breakpoints = self._breakpoints()
+        breakpoints = self._breakpoints(graphs)
         rules = self._rules()
         for rule in rules:
             self._check_fallback(rule)
@@ -220,7 +240,7 @@ class _Loader:
             found[table["name"]], places[table["name"]] = made, path
         return found, places
 
-    def _breakpoints(self) -> dict[str, BreakpointForm]:
+    def _breakpoints(self, graphs: Nodes | None) -> dict[str, BreakpointForm]:
         """The forms of breakpoints by their nodes."""
         tables = self._document.content.get("breakpoints", {})
         if not isinstance(tables, dict):
@@ -232,6 +252,8 @@ class _Loader:
             if not isinstance(table, dict):
                 self._problem(path, "", f"must be a table: [breakpoints.{node}]")
                 continue
+            if graphs is not None and (stranger := breakpoint_tables.stranger(node, graphs)):
+                self._problem(path, "", stranger)
             try:
                 found[node] = breakpoint_tables.read(table)
             except InvalidPolicy as error:

@@ -70,6 +70,10 @@ def test_the_file_is_checked_with_its_lines_and_the_users_of_the_database(
     assert (refused.code, refused.out, refused.err.count("\n")) == (1, "", 1)
     assert "other.toml:2: to names 'board', and there is no such group" in refused.err
     assert "other.toml:3: remind.0 comes after the deadline" in refused.err
+    other.write_text('[breakpoints."payments:review"]')
+    refused = signoff("policy", "check", str(other))
+    assert "other.toml:1: breakpoints names 'payments', and there is no such graph" in refused.err
+    assert "did you mean payment?" in refused.err
     other.write_text('[policy]\nto = "group:board"\n')
     signoff("users", "add", "ann", "--group", "board")
     assert signoff("policy", "check", str(other), "--json").json["policies"] == 1

@@ -18,13 +18,13 @@ from pydantic import BaseModel
 
 from signoff import Signoff
 from signoff.config import Settings
-from signoff.domain.errors import Forbidden, InvalidAnswer, InvalidInput
+from signoff.domain.errors import Forbidden, InvalidAnswer, InvalidInput, InvalidPolicy
 from signoff.domain.request import Delivery, RequestState
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.front_desk import open_front_desk
 from signoff.graph.state import Place
 from signoff.policies import PolicyBook
-from signoff.policy_file import load
+from signoff.policy_file import PolicyFile, load
 from signoff.service.keep_time import keep_time
 from signoff.service.update_state import update_state
 from tests.conftest import Clock, OpenDesk
@@ -436,6 +436,23 @@ async def test_the_table_of_a_node_says_what_is_shown_and_edited(open_desk: Open
         await desk.start("g", None, by="stranger", thread_id="t")
     with pytest.raises(InvalidAnswer):
         await desk.decide(request.id, "continue", values={"amount": 2}, by="jane")
+
+
+async def test_a_table_for_a_node_that_there_is_not_is_refused_when_the_desk_opens(
+    open_desk: OpenDesk, tmp_path: Path
+) -> None:
+    path = tmp_path / "signoff.toml"
+    inner = chain(file, state=Order).compile()
+    graph = chain(draft, state=Order)
+    graph.add_node("inner", inner)
+    path.write_text('[breakpoints.draft]\n[breakpoints."g:file"]\n[breakpoints."g:fiel"]\n')
+    with pytest.raises(InvalidPolicy, match=r"toml:3: breakpoints names 'fiel'.*did you mean file"):
+        await open_desk({"g": graph}, policies=PolicyFile(path))
+    path.write_text('[breakpoints.draft]\n[breakpoints."g:file"]\ntitle = "File?"\n')
+    book = PolicyFile(path)
+    await open_desk({"g": graph}, policies=book)
+    path.write_text("[breakpoints.darft]\n")
+    assert book().breakpoint_form("g", ["file"]).title == "File?"
 
 
 async def test_what_a_table_names_and_the_state_does_not_have_is_said_on_the_request(

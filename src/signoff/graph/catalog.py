@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -26,7 +26,8 @@ def assistant_id(graph: str) -> UUID:
 class Served:
     """A graph under its name; without the graph, one that other processes execute.
 
-    `breaks` says whether it, or a graph inside it, was compiled with breakpoints.
+    `breaks` says whether it, or a graph inside it, was compiled with breakpoints; `nodes` are its
+    own and those of the graphs inside it, None if that is not known.
     """
 
     def __init__(
@@ -36,9 +37,11 @@ class Served:
         saver: SignoffSaver | None = None,
         *,
         breaks: bool = False,
+        nodes: Collection[str] | None = None,
     ) -> None:
         self.name = name
         self.breaks = breaks
+        self.nodes = nodes
         self._graph = graph
         self._saver = saver
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from langgraph.graph import StateGraph
+from langgraph.graph import START, StateGraph
 from langgraph.pregel import Pregel
 
 from signoff.domain.errors import ConfigError
@@ -62,12 +62,11 @@ def _compiled(name: str, graph: GraphLike, saver: SignoffSaver) -> Pregel[Any, A
 
 def _served(name: str, graph: GraphLike, saver: SignoffSaver) -> Served:
     compiled = compile_graph(name, graph, saver)
-    everywhere = [compiled, *(inner for _, inner in compiled.get_subgraphs(recurse=True))]
-    breaks = any(
-        isinstance(each, Pregel) and bool(each.interrupt_before_nodes or each.interrupt_after_nodes)
-        for each in everywhere
-    )
-    return Served(name, compiled, saver, breaks=breaks)
+    inside = (inner for _, inner in compiled.get_subgraphs(recurse=True))
+    everywhere = [compiled, *(each for each in inside if isinstance(each, Pregel))]
+    breaks = any(each.interrupt_before_nodes or each.interrupt_after_nodes for each in everywhere)
+    nodes = {node for each in everywhere for node in each.nodes} - {START}
+    return Served(name, compiled, saver, breaks=breaks, nodes=nodes)
 
 
 def load(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from signoff.cli.session import open_desk
+from signoff.cli.session import open_desk, settings_here
 from signoff.domain.errors import SchemaMissing
 from signoff.domain.user import User
 from signoff.front_desk import FrontDesk
@@ -42,4 +42,8 @@ async def book_anywhere(file: Path | None = None) -> PolicyBook:
 
 def _read(file: Path | None, users: Sequence[User]) -> PolicyBook:
     here = Path.cwd() / CONFIG_FILE
-    return PolicyBook() if file is None and not here.exists() else read_file(file or here, users)
+    if file is None and not here.exists():
+        return PolicyBook()
+    # No graph is loaded for this, which takes long: their names are known, and not their nodes.
+    graphs = dict.fromkeys(settings_here().graphs)
+    return read_file(file or here, users, graphs or None)
