@@ -26,6 +26,8 @@ FILTERS = {
     "one's own that is open": Filter(state=["open"], audience=["jane"], barred="jane"),
     "nobody's": Filter(audience=[]),
     "overdue": Filter(overdue_at=NOW),
+    "overdue and open": Filter(state=["open"], overdue_at=NOW),
+    "overdue for somebody": Filter(overdue_at=NOW, audience=["jane"]),
     "overdue and closed": Filter(state=["decided"], overdue_at=NOW),
     "a text": Filter(q="number 1"),
     "a text with signs": Filter(q="100% _"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
 from signoff.web import lists
+from tests.conftest import Clock, OpenDesk
+from tests.web import graphs
 from tests.web.conftest import Browser, Page, Site
 from tests.web.graphs import BATCH, CALL
 
@@ -30,6 +33,25 @@ async def test_without_a_view_one_sees_ones_own_and_else_all(site: Site, jane: B
     found = await jane.open("/inbox")
     assert "Contract v1 for Hers" in found.text
     assert "Contract v1 for Anyone" not in found.text
+
+
+async def test_what_is_overdue_for_the_longest_comes_first_and_every_list_has_its_count(
+    open_desk: OpenDesk, clock: Clock
+) -> None:
+    desk = await open_desk(graphs.everything(), now=clock)
+    site = Site(desk, desk.asgi_app())
+    jane = site.browser("jane")
+    for client, policy in (("B", {"within": "2h", "to": ["jane"]}), ("A", {"within": "1h"})):
+        await site.asked(client=client, policy=policy)
+    await site.asked(client="C", policy={"within": "9h"})
+    clock.forward(timedelta(hours=3))
+    page = await jane.open("/inbox", view="overdue")
+    assert [text[-1] for text in page.links if text.startswith("Contract v1")] == ["A", "B"]
+    counts = ["Mine1", "My groups0", "All open3", "Overdue2", "Decided"]
+    assert [text for text in page.links if text in counts] == counts
+    page = await jane.open("/inbox", view="overdue", q="for B")
+    assert [text[-1] for text in page.links if text.startswith("Contract v1")] == ["B"]
+    assert [text for text in page.links if text in counts] == counts
 
 
 async def test_a_decision_closes_the_request_and_the_page_says_what_comes_next(

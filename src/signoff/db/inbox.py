@@ -51,10 +51,10 @@ COLUMNS = """
 
 async def page(
     conn: Connection, filter_: Filter, *, sort: str, limit: int, after: Place | None
-) -> tuple[list[Line], Place | None]:
-    """A page of a list as lines, and where the next one begins (None at the end)."""
+) -> tuple[list[Line], Place | None, int]:
+    """A page of a list as lines, where the next one begins, and how long it is: see `Listing`."""
     found = await request_lists.look(conn, filter_, COLUMNS, sort=sort, limit=limit, after=after)
-    return [_line(row) for row in found.rows], found.following
+    return [_line(row) for row in found.rows], found.following, found.total
 
 
 async def places(conn: Connection) -> dict[str, list[str]]:

@@ -11,12 +11,15 @@ from signoff.db import requests
 from signoff.db.pool import Connection
 from signoff.domain.request import Request
 
+DEADLINE = "coalesce(deadline, 'infinity')"
+"""As deadlines are indexed."""
+
 SORTS = {
     "opened_at": ("opened_at", False),
     "-opened_at": ("opened_at", True),
     "closed_at": ("coalesce(closed_at, 'infinity')", False),
     "-closed_at": ("coalesce(closed_at, '-infinity')", True),
-    "deadline": ("coalesce(deadline, 'infinity')", False),
+    "deadline": (DEADLINE, False),
     "priority": ("priority", False),
     "-priority": ("priority", True),
 }
@@ -59,6 +62,28 @@ class Filter:
         closed = () if self.overdue_at else tuple(each for each in CLOSED if each in wanted)
         return open_, closed
 
+    @property
+    def is_overdue_alone(self) -> bool:
+        """Whether it lets through whatever is overdue."""
+        return self.overdue_at is not None and self == Filter(
+            state=self.state, overdue_at=self.overdue_at
+        )
+
+    def some(self, suffix: str = "") -> tuple[list[str], dict[str, Any]]:
+        """Statements, one for each half, that find some of what it lets through as rows of their
+        ids; and the parameters.
+
+        What is overdue is found in the order of its index: that has no other way to be found at
+        once, and the planner, who does not know how many these are, would go through the table.
+        """
+        wheres, params = self.conditions(suffix)
+        order = f" ORDER BY {DEADLINE}, id" if self.is_overdue_alone else ""
+        statements = [
+            f"SELECT id FROM requests WHERE {' AND '.join([state, *wheres])}{order} LIMIT %(limit)s"
+            for state, _ in _halves(self)
+        ]
+        return statements, params
+
     def conditions(self, suffix: str = "") -> tuple[list[str], dict[str, Any]]:
         """The conditions and their parameters, but for `state`; the names have this suffix."""
         given = {
@@ -78,7 +103,9 @@ class Filter:
             "audience": "audience && {}::text[]",
             "barred": "NOT (policy @> '{{\"four_eyes\": true}}' AND {} = ANY(involved))",
             # Of the column the planner knows how many that are; the other one is what is indexed.
-            "overdue_at": "deadline < {0} AND coalesce(deadline, 'infinity') < {0}",
+            "overdue_at": f"{DEADLINE} < {{0}}"
+            if self.is_overdue_alone
+            else f"deadline < {{0}} AND {DEADLINE} < {{0}}",
             "q": "(title ILIKE {0} OR thread_id ILIKE {0})",
             "graphs": "graph = ANY({})",
         }
@@ -166,12 +193,8 @@ async def counts(conn: Connection, filters: Mapping[str, Filter], at_most: int) 
     params: dict[str, Any] = {"limit": at_most + 1}
     columns = []
     for n, filter_ in enumerate(filters.values()):
-        wheres, given = filter_.conditions(f"_{n}")
+        halves, given = filter_.some(f"_{n}")
         params |= given
-        halves = [
-            f"SELECT 1 FROM requests WHERE {' AND '.join([state, *wheres])} LIMIT %(limit)s"
-            for state, _ in _halves(filter_)
-        ]
         found = _together(halves) if halves else "SELECT WHERE false"
         columns.append(f"(SELECT count(*) FROM ({found}) AS found) AS counted_{n}")
     cursor = await conn.execute(f"SELECT {', '.join(columns)}", params, prepare=False)
@@ -268,11 +291,7 @@ async def _page(
 
 async def _some(conn: Connection, filter_: Filter, limit: int) -> list[str]:
     """The ids of some of a list, in no particular order."""
-    wheres, params = filter_.conditions()
-    halves = [
-        f"SELECT id FROM requests WHERE {' AND '.join([state, *wheres])} LIMIT %(limit)s"
-        for state, _ in _halves(filter_)
-    ]
+    halves, params = filter_.some()
     if not halves:
         return []
     cursor = await conn.execute(_together(halves), {**params, "limit": limit}, prepare=False)
@@ -307,8 +326,9 @@ async def _first(
         SELECT id FROM found {sorted_}
     """
     onwards = f"SELECT place_id AS id FROM ({order.part([state, *wheres], is_closed)}) AS found"
+    is_gathered = filter_.audience is not None or filter_.is_overdue_alone
     found: list[str] = []
-    for statement in (near, onwards if filter_.audience is None else gathered):
+    for statement in (near, gathered if is_gathered else onwards):
         cursor = await conn.execute(
             statement, {**params, **order.params, "limit": limit}, prepare=False
         )

@@ -27,6 +27,10 @@ VIEWS = ("mine", "groups", "open", "overdue", "decided")
 closed."""
 
 
+COUNTED = VIEWS[:4]
+"""Those that say how many requests they have: what is closed only grows."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
     """A list, and what it is narrowed down to."""
@@ -49,8 +53,10 @@ class Search:
 
     @property
     def order(self) -> str:
-        """What it is sorted by: open ones by their age, closed ones by when they were."""
-        return self.sort or ("-closed_at" if self.view == "decided" else "-opened_at")
+        """What it is sorted by: the latest first, but first what is overdue for the longest."""
+        return self.sort or {"decided": "-closed_at", "overdue": "deadline"}.get(
+            self.view, "-opened_at"
+        )
 
     def check(self) -> None:
         """Return if it can be looked for.
@@ -82,7 +88,6 @@ class Inbox:
     lines: list[Line]
     next_cursor: str | None
     counts: Mapping[str, int]
-    found: int
     places: Mapping[str, list[str]]
 
 
@@ -101,19 +106,20 @@ async def look(
         person = await as_reviewer(conn, by, at=at)
         other = await _reviewer(conn, search.person, at)
         shown = _filter(search, person, other, at)
-        wanted = {view: _filter(Search(view=view), person, None, at) for view in VIEWS[:4]}
-        if search.narrowed:
-            wanted["found"] = shown
-        lines, following = await inbox.page(
+        lines, following, total = await inbox.page(
             conn, shown, sort=search.order, limit=limit, after=after
         )
-        counts = await request_lists.counts(conn, wanted, MOST)
+        others = {
+            view: _filter(Search(view=view), person, None, at)
+            for view in COUNTED
+            if search.narrowed or view != search.view
+        }
+        counts = {search.view: total} | await request_lists.counts(conn, others, MOST)
         places = await _places(conn) if cursor is None else {}
     return Inbox(
         lines=lines,
         next_cursor=encode_cursor(following, search.order),
-        counts=counts,
-        found=counts.get("found", counts.get(search.view, len(lines))),
+        counts={view: counts[view] for view in COUNTED},
         places=places,
     )
 
@@ -126,7 +132,7 @@ async def count_since(office: Office, search: Search, since: datetime, *, by: st
         person = await as_reviewer(conn, by, at=at)
         other = await _reviewer(conn, search.person, at)
         shown = _filter(search, person, other, at)
-        lines, _ = await inbox.page(conn, shown, sort="-opened_at", limit=200, after=None)
+        lines, _, _ = await inbox.page(conn, shown, sort="-opened_at", limit=200, after=None)
     return sum(1 for line in lines if line.opened_at > since)
 
 
@@ -144,7 +150,7 @@ async def following(office: Office, search: Search, request: Request, *, by: str
         shown = _filter(search, person, other, at)
         for after in ([key] if key else []) + [None]:
             place = None if after is None else (after, request.id)
-            lines, _ = await inbox.page(conn, shown, sort=search.order, limit=20, after=place)
+            lines, _, _ = await inbox.page(conn, shown, sort=search.order, limit=20, after=place)
             ids = [each.id for each in lines if each.state == "open" and each.id != request.id]
             found = {each.id: each for each in await requests.several(conn, ids)}
             for id_ in ids:
@@ -163,7 +169,7 @@ async def previous(office: Office, request: Request) -> Request | None:
 async def of_thread(office: Office, thread_id: str) -> list[Line]:
     """All requests of a thread as lines, the newest first; no more than 200."""
     async with office.database.connection() as conn:
-        lines, _ = await inbox.page(
+        lines, _, _ = await inbox.page(
             conn,
             Filter(thread_id=thread_id, graphs=acting.graphs()),
             sort="-opened_at",

@@ -62,17 +62,19 @@ def time(at: datetime | None, now: datetime, style: str = "ago") -> Markup:
     """A moment as an element: in words, with the exact moment in its title."""
     if at is None:
         return Markup("")
-    said = {"ago": ago, "due": due}[style](at, now) if style != "moment" else moment(at)
-    return Markup('<time datetime="{}" title="{}" data-style="{}">{}</time>').format(
-        at.isoformat(timespec="seconds"), moment(at), style, said
+    exact = moment(at)
+    said = {"ago": ago, "due": due}[style](at, now) if style != "moment" else exact
+    return Markup(  # noqa: S704 - nothing in it is anybody's text
+        f'<time datetime="{at.isoformat(timespec="seconds")}" title="{exact}"'
+        f' data-style="{style}">{said}</time>'
     )
 
 
 def person(name: str) -> Markup:
     """A user or a group by name."""
     if name.startswith(GROUP):
-        return Markup('<bdi class="group">{}</bdi>').format(visible(name.removeprefix(GROUP)))
-    return Markup("<bdi>{}</bdi>").format(visible(name))
+        return Markup('<bdi class="group">') + visible(name.removeprefix(GROUP)) + Markup("</bdi>")
+    return Markup("<bdi>") + visible(name) + Markup("</bdi>")
 
 
 def people(names: Any) -> Markup:
