@@ -198,6 +198,39 @@ async def test_a_node_to_stop_at_that_a_worker_does_not_find_ends_the_run_before
     assert not (thread.values or {}).get("log")
 
 
+async def test_going_on_with_a_node_to_stop_at_that_there_is_not_fails_and_can_be_retried(
+    open_desk: OpenDesk, database_url: str
+) -> None:
+    graph = chain(draft, file, state=Order).compile(interrupt_before=["file"])
+    desk = await open_desk({"g": graph})
+    await started(desk)
+    with pytest.raises(InvalidInput, match="interrupt_before names 'sign'"):
+        await desk.start("g", None, by="jane", thread_id="t", interrupt_before=["sign"])
+    assert (await the_open(desk)).state is RequestState.OPEN
+    async with open_front_desk(database_url, Settings(graphs={"g": "./elsewhere.py:g"})) as front:
+        await front.start("g", None, by="jane", thread_id="t", interrupt_before=["sign"])
+        thread = await settled(desk)
+    wrong = "interrupt_before names 'sign', which is no node of graph 'g'"
+    assert (thread.status, thread.error) == (ThreadStatus.ERROR, wrong)
+    assert thread.values["log"] == ["draft"]
+    [request] = await listed(desk)
+    assert (request.delivery, request.delivery_error) == (Delivery.FAILED, wrong)
+    await desk.retry(request.id, by="jane")
+    assert (await settled(desk)).values["log"] == ["draft", "filed 3"]
+
+
+async def test_a_node_to_stop_at_that_is_gone_by_now_does_not_hold_up_a_decision(
+    open_desk: OpenDesk,
+) -> None:
+    desk = await open_desk({"g": chain(draft, file, small, state=Order)})
+    await desk.start(
+        "g", {"log": []}, by="starter", thread_id="t", interrupt_before=["file", "small"]
+    )
+    await settled(desk)
+    desk = await redeployed(desk, open_desk, {"g": chain(draft, file, state=Order)})
+    assert (await passed(desk)).values["log"] == ["draft", "filed 3"]
+
+
 def by_amount() -> StateGraph[Any]:
     builder: StateGraph[Any] = StateGraph(Order)
     builder.add_node("draft", draft)

@@ -125,8 +125,12 @@ class RunContext:
     @property
     def breakpoints(self) -> list[Request]:
         """The requests of stops before and after nodes that this run knows of."""
-        known = [tracked.request for tracked in self._known.values()]
-        return [request for request in known if request.kind == BREAKPOINT]
+        return [request for request in self.requests if request.kind == BREAKPOINT]
+
+    @property
+    def requests(self) -> list[Request]:
+        """All requests that this run knows of."""
+        return [tracked.request for tracked in self._known.values()]
 
     def pausing(self) -> Pausing:
         """How this run leaves its thread, as far as that can be said without a look."""

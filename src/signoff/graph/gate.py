@@ -8,6 +8,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import CheckpointTuple
 
+from signoff.db import runs
 from signoff.db.pool import Database
 from signoff.domain.errors import Conflict, InvalidInput
 from signoff.domain.request import Delivery, Question, Request, RequestState
@@ -60,21 +61,29 @@ class Gate:
         self._wanted = before, after
         self._armed = served.breaks or bool(before or after)
 
-    @property
-    def missing(self) -> str | None:
+    async def missing(self) -> str | None:
         """What is wrong with the breakpoints that the run itself brings, if anything is.
 
-        Whoever started it may not have known the graph. A run that goes on from a request has them
-        from the one that asked: there, a node that is gone by now does not hold it up.
+        Whoever started it may not have known the graph. A run that goes on from a request may have
+        them from the one that asked: there, a node that is gone by now does not hold it up.
         """
-        if self._run.kind is RunKind.RESUME or self._reask is not None:
+        if self._reask is not None:
             return None
         for option, nodes in zip(
             ("interrupt_before", "interrupt_after"), self._wanted, strict=True
         ):
-            if (node := self._served.misses(nodes)) is not None:
+            node = self._served.misses(nodes)
+            if node is not None and not await self._is_from_who_asked(option, nodes):
                 return f"{option} names {node!r}, which is no node of graph {self._served.name!r}"
         return None
+
+    async def _is_from_who_asked(self, option: str, nodes: Any) -> bool:
+        if self._run.kind is not RunKind.RESUME:
+            return False
+        asked = {request.run_id for request in self._context.requests if request.run_id}
+        async with self._database.connection() as conn:
+            found = [await runs.get(conn, self._run.thread_id, run_id) for run_id in asked]
+        return any(run is not None and run.options.get(option) == nodes for run in found)
 
     def concerns(self, head: CheckpointTuple | None) -> bool:
         """Whether the run may begin at a breakpoint. One with new input leaves it behind."""

@@ -158,8 +158,8 @@ class _Execution:
         pauses.clear()
 
     async def run(self) -> Result:
-        if (missing := self._gate.missing) is not None:
-            return self._ended(RunStatus.FAILED, missing)
+        if (missing := await self._gate.missing()) is not None:
+            return self._not_begun(missing)
         try:
             config = self._config()
             head = await self._head()
@@ -250,6 +250,13 @@ class _Execution:
             return replace(self._ended(RunStatus.FAILED, error), stands=moved_on and not stuck)
         open_ = any(r.state is RequestState.OPEN for r in self._assignment.known)
         return self._ended(RunStatus.PAUSED if open_ else RunStatus.SUCCEEDED, None)
+
+    def _not_begun(self, error: str) -> Result:
+        """The run fails before it has done anything, and so does what it was to deliver."""
+        if self._run.kind is RunKind.RESUME:
+            pending = [r for r in self._assignment.known if r.delivery is Delivery.PENDING]
+            self._failed |= dict.fromkeys([request.id for request in pending], error)
+        return self._ended(RunStatus.FAILED, error)
 
     def _ended(self, status: RunStatus, error: str | None) -> Result:
         left = error or "the node ended without asking this question again"
