@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -133,6 +134,27 @@ def orders() -> StateGraph[Asked]:
     builder = StateGraph(Asked)
     builder.add_node(fill_in)
     builder.add_edge(START, "fill_in")
+    return builder
+
+
+PRICES = itertools.count(100)
+
+
+def buy(state: Asked) -> None:
+    ask(f"Buy at {next(PRICES)}?", actions=["approve", "reject"])
+
+
+def afford(state: Asked) -> None:
+    ask("Within the budget?", actions=["yes"])
+
+
+def prices() -> StateGraph[Asked]:
+    """Asks two things at once, one of which is another whenever it is asked again."""
+    builder = StateGraph(Asked)
+    builder.add_node(buy)
+    builder.add_node(afford)
+    builder.add_edge(START, "buy")
+    builder.add_edge(START, "afford")
     return builder
 
 

@@ -30,6 +30,7 @@ CONFIG = """\
 contracts = "./graphs.py:contracts"
 questions = "./graphs.py:questions"
 orders = "./graphs.py:orders"
+prices = "./graphs.py:prices"
 """
 
 
@@ -159,6 +160,46 @@ def test_deciding_with_the_keyboard_alone_and_on_to_the_next(
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_a_request_is_claimed_and_released_from_the_list(
+    served: Served, open_page: OpenPage
+) -> None:
+    request = served.asked("questions", payload="Whose is this?")
+    page = open_page("/inbox?view=open&q=whose", by="lee")
+    row = page.locator(f'[data-id="{request.id}"]')
+    page.keyboard.press("j")
+    for who in ("claimed by you", "anyone", "claimed by you"):
+        page.keyboard.press("c")
+        expect(row.locator(".who")).to_contain_text(who)
+    assert served.client.request(request.id).claimed_by == "lee"
+    expect(page.get_by_role("link", name="Whose is this?")).to_be_focused()
+    late = open_page("/inbox?view=open&q=whose", by="kim")
+    late.keyboard.press("j")
+    late.keyboard.press("c")
+    expect(late.locator("[data-now]")).to_contain_text("lee")
+    expect(late.locator(".who")).to_contain_text("claimed by lee")
+    wrong: list[str] = open_page.wrong  # type: ignore[attr-defined]
+    assert len(wrong) == 1
+    assert "409" in wrong.pop()
+
+
+def test_whoever_has_it_open_hears_that_something_else_is_asked(
+    served: Served, open_page: OpenPage
+) -> None:
+    both = served.client.requests(thread_id=served.asked("prices").thread_id).items
+    [price] = [each for each in both if each.title.startswith("Buy at")]
+    [budget] = [each for each in both if each.title == "Within the budget?"]
+    page = open_page(f"/inbox/requests/{price.id}")
+    page.get_by_label("Note").first.fill("That is")
+    served.client.decide(budget.id, "yes")
+    expect(page.locator("#live")).to_contain_text("What is asked has changed.")
+    expect(page.get_by_role("button", name="Approve")).to_be_disabled()
+    expect(page.get_by_label("Note").first).to_have_value("That is")
+    page.get_by_role("link", name="Show what is asked now").click()
+    now = served.client.request(price.id)
+    assert now.title != price.title
+    expect(page.get_by_role("heading", level=1)).to_have_text(now.title)
 
 
 def test_what_is_new_is_said_and_nothing_moves(served: Served, open_page: OpenPage) -> None:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from signoff.db.request_lists import MOST, SORTS
 from signoff.domain.decision import Ballot
-from signoff.domain.errors import FieldError, InvalidAnswer, InvalidInput, SignoffError
+from signoff.domain.errors import (
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidAnswer,
+    InvalidInput,
+    SignoffError,
+)
 from signoff.domain.policy import PRIORITIES
 from signoff.domain.request import Request, RequestState
-from signoff.service import inbox
+from signoff.service import amend, inbox
 from signoff.service.decide_many import decide_many
 from signoff.service.inbox import VIEWS, Search
 from signoff.service.users import list_users
 from signoff.web.headers import PAGE
 from signoff.web.rendering import query
-from signoff.web.route import PageRoute, Visit, page, see
+from signoff.web.route import PageRoute, Visit, page, see, status_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -106,6 +113,29 @@ async def count_new(visit: Visit, since: Annotated[datetime, Query()]) -> Respon
         raise InvalidInput("since is a moment with its offset", [FieldError("/since", "no offset")])
     count = await inbox.count_since(visit.office, search, since, by=visit.by)
     return Response(str(count), headers=PAGE, media_type="text/plain")
+
+
+@router.post("/inbox/rows/{request_id}/{verb}")
+async def claim_in_list(
+    visit: Visit, request_id: str, verb: Literal["claim", "release"]
+) -> Response:
+    """Claim a request, or release it, without leaving the list: its row as it is then."""
+    act = amend.claim if verb == "claim" else amend.release
+    refusal, status = None, 200
+    try:
+        await act(visit.office, request_id, by=visit.by)
+    except (Conflict, Forbidden) as error:
+        refusal, status = error.message, status_of(error)
+    lines = await inbox.lines_of(visit.office, [request_id])
+    return page(
+        visit.request,
+        "rows.html",
+        by=visit.by,
+        status=status,
+        found={"lines": lines, "next_cursor": None},
+        listed=query_of(search_of(visit.request.query_params)),
+        said=refusal,
+    )
 
 
 @router.post("/inbox/together")

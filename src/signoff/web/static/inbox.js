@@ -162,6 +162,27 @@
     tell();
   }
 
+  // --- claiming ---
+
+  /* Claim the request whose row has the focus, or release it. Only who has it changes in the row. */
+  async function claim() {
+    const row = document.activeElement.closest(".row.open:not(.gone)");
+    if (!row) return;
+    const verb = "claimed" in row.dataset ? "release" : "claim";
+    const sent = new URLSearchParams({ csrf: row.closest("form").elements.csrf.value });
+    const path = `${base}/rows/${row.dataset.id}/${verb}`;
+    const answer = await fetch(path, { method: "POST", body: sent }).catch(() => null);
+    const page = new DOMParser().parseFromString(answer ? await answer.text() : "", "text/html");
+    const after = one(".row", page);
+    const said = one("[data-now]", row);
+    said.setAttribute("role", "status");
+    said.textContent = after ? one("[data-now]", after).textContent : "That did not work: load the page again.";
+    if (!after) return;
+    row.toggleAttribute("data-claimed", "claimed" in after.dataset);
+    one(".who", row).setAttribute("role", "status");
+    one(".who", row).replaceChildren(...one(".who", after).childNodes);
+  }
+
   // --- keys ---
 
   function move(step) {
@@ -203,7 +224,7 @@
       const box = row && one(".pick input:not(:disabled)", row);
       if (box) box.click();
     },
-    c: () => { const button = one('button[data-key="c"]'); if (button) button.click(); },
+    c: () => { const button = one('button[data-key="c"]'); if (button) button.click(); else claim(); },
     n: () => { const next = one("[data-next]"); if (next) next.click(); },
     u: () => { const back = one("[data-back]"); if (back) back.click(); },
     "/": () => { const search = one("[data-search]"); if (search) { search.focus(); search.select(); } else location.href = `${base}?view=open#q`; },
