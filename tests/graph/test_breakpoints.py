@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
 from pydantic import BaseModel
@@ -815,3 +816,55 @@ async def test_a_large_state_is_shown_as_far_as_a_request_can_hold_it(open_desk:
     assert request.payload["values"] == {"amount": 1, "log": []}
     assert request.payload["left_out"] == ["note"]
     assert (await passed(desk)).values["log"] == ["filed 1"]
+
+
+@task
+def drafted(number: int) -> str:
+    return f"draft {number}"
+
+
+@entrypoint()
+def flow(given: dict[str, int]) -> dict[str, str]:
+    return {"out": drafted(given["n"]).result()}
+
+
+async def test_an_entrypoint_is_stopped_at_as_a_whole_and_shows_what_goes_in_and_comes_out(
+    open_desk: OpenDesk,
+) -> None:
+    """Its tasks are no nodes, and it has no state that could be given values."""
+    desk = await open_desk({"flow": flow})
+    with pytest.raises(InvalidInput, match="names 'drafted', which is no node"):
+        await desk.start("flow", {"n": 1}, by="starter", interrupt_before=["drafted"])
+    both = {"interrupt_before": "*", "interrupt_after": "*"}
+    await desk.start("flow", {"n": 1}, by="starter", thread_id="t", **both)
+    await settled(desk)
+    before = await the_open(desk)
+    assert before.question.payload["values"] == {"n": 1}
+    assert [each["schema"] for each in before.question.actions] == [None, None]
+    with pytest.raises(InvalidAnswer):
+        await desk.decide(before.id, "continue", values={"n": 2}, by="jane")
+    await desk.decide(before.id, "continue", by="jane")
+    assert (await settled(desk)).status is ThreadStatus.INTERRUPTED
+    after = await the_open(desk)
+    assert after.question.payload | {"when": "after"} == after.question.payload
+    assert after.question.payload["values"] == {"out": "draft 1"}
+    await desk.decide(after.id, "abort", by="jane")
+    thread = await settled(desk)
+    assert (thread.status, thread.values) == (ThreadStatus.IDLE, {"out": "draft 1"})
+
+
+async def test_an_entrypoint_whose_stop_could_not_be_passed_is_asked_about_again(
+    open_desk: OpenDesk, database_url: str
+) -> None:
+    desk = await open_desk({"flow": flow})
+    await desk.start("flow", {"n": 1}, by="starter", thread_id="t", interrupt_before="*")
+    await settled(desk)
+    async with open_front_desk(database_url, Settings(graphs={"flow": "./a.py:b"})) as front:
+        await front.start("flow", None, by="jane", thread_id="t", interrupt_before=["drafted"])
+        await settled(desk)
+    [request] = await listed(desk)
+    await desk.retry(request.id, by="jane", reask=True)
+    assert (await settled(desk)).status is ThreadStatus.INTERRUPTED
+    again = await the_open(desk)
+    await desk.decide(again.id, "continue", by="jane")
+    assert (await settled(desk)).values == {"out": "draft 1"}

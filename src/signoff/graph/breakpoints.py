@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
-from langgraph.constants import START, TAG_HIDDEN
+from langgraph.constants import END, START, TAG_HIDDEN
 from langgraph.pregel import Pregel
 from langgraph.types import StateSnapshot
 
@@ -194,8 +194,16 @@ class _Finder:
             when=when,
             nodes=nodes,
             next=list(dict.fromkeys(coming)),
-            values=state.values if isinstance(state.values, dict) else {"value": state.values},
+            values=_values(graph, state, head.checkpoint),
         )
+
+
+def _values(graph: Graph, state: StateSnapshot, checkpoint: Checkpoint) -> dict[str, Any]:
+    """The state; of an `@entrypoint`, which has none, what it has returned or was called with."""
+    values = state.values
+    if graph.output_channels == END and values is None:
+        values = checkpoint["channel_values"].get(START)
+    return values if isinstance(values, dict) else {"value": values}
 
 
 def _moved(checkpoint: Checkpoint) -> bool:

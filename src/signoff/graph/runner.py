@@ -325,7 +325,9 @@ class _Execution:
         state = await self.graph.aget_state({"configurable": {"thread_id": self._run.thread_id}})
         shown = self.graph.output_channels
         self._values = (
-            state.values.get(shown)
+            state.values  # of one channel alone, such as what an `@entrypoint` returns
+            if isinstance(shown, str) and shown == self.graph.stream_channels
+            else state.values.get(shown)
             if isinstance(shown, str)
             else {name: state.values[name] for name in shown if name in state.values}
         )

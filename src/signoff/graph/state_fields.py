@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from langgraph.channels import BinaryOperatorAggregate, DeltaChannel, Topic
+from langgraph.constants import END
 from langgraph.graph import message as messages
 from langgraph.pregel import Pregel
 from pydantic import TypeAdapter, ValidationError
@@ -52,6 +53,7 @@ def fields(graph: Pregel[Any, Any, Any, Any]) -> dict[str, Field]:
     if builder is not None:
         public = [name for name in builder.schemas[builder.state_schema] if name in graph.channels]
     names = dict.fromkeys([*public, *graph.stream_channels_list])
+    names.pop(END, None)  # what an `@entrypoint` has returned, which has no state
     return {name: _field(graph, name, private=name not in public) for name in names}
 
 

@@ -24,10 +24,14 @@ def question_at(
     known: Mapping[str, Field],
     form: BreakpointForm,
 ) -> Question:
-    """What is asked at a stop: whether to go on, with which values."""
-    shown = [name for name in form.show if name in known] if form.show is not None else None
+    """What is asked at a stop: whether to go on, with which values.
+
+    An `@entrypoint` has no fields: what there are of values is shown, and none can be changed.
+    """
+    names = known or values
+    shown = [name for name in form.show if name in names] if form.show is not None else None
     if shown is None:
-        shown = [name for name in known if not known[name].private]
+        shown = [name for name in names if name not in known or not known[name].private]
     edited = [name for name in (form.edit if form.edit is not None else shown) if name in known]
     kept, left_out = _fitting({name: values[name] for name in shown if name in values})
     payload = {"when": when, "nodes": list(nodes), "next": list(following), "values": kept}
@@ -35,7 +39,9 @@ def question_at(
         payload["labels"] = dict(form.labels)
     if left_out:
         payload["left_out"] = left_out
-    unknown = [name for name in form.named if name not in known]
+    unknown = [
+        name for name in form.named if name not in (known if name in (form.edit or ()) else names)
+    ]
     return Question(
         kind=BREAKPOINT,
         title=form.title_for(values) or _title(when, nodes),
