@@ -3,7 +3,7 @@
     python -m bench inbox [--open 100000] [--looks 60]
 
 From sending the request to having the whole page, over HTTP, for each kind of list. Exits with 1 if
-the 95th percentile of the list of all is over 50 ms.
+the 95th percentile of a list is over 50 ms, but for the search, which goes through all titles.
 """
 
 from __future__ import annotations
@@ -103,15 +103,16 @@ def main() -> None:
                 base_url=f"http://{address(line)}", headers=headers, timeout=60
             ) as http:
                 looked(http, "view=open", 5)
-                first = 0.0
+                slowest = 0.0
                 for called, query in LISTS.items():
                     took = looked(http, query, given.looks)
                     p95 = took[int(len(took) * 0.95)]
-                    first = first or p95
+                    if called != "search":
+                        slowest = max(slowest, p95)
                     median = took[len(took) // 2]
                     print(f"{called:24} median {median * 1000:6.1f} ms, p95 {p95 * 1000:6.1f} ms")
-    if first > TO_REACH:
-        raise SystemExit(f"the list is to come within {TO_REACH * 1000:.0f} ms")
+    if slowest > TO_REACH:
+        raise SystemExit(f"a list is to come within {TO_REACH * 1000:.0f} ms")
 
 
 GRAPH = """

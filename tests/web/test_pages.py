@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from signoff.web import lists
+from signoff.web import lists, threads
 from tests.conftest import Clock, OpenDesk
 from tests.web import graphs
 from tests.web.conftest import Browser, Page, Site
@@ -555,3 +555,23 @@ async def test_the_overview_has_figures_charts_and_the_same_as_tables(
         assert said in page.text
     assert page.response.text.count('class="chart"') == 3
     assert (await jane.open("/inbox/overview", days=400)).status == 422
+
+
+async def test_threads_are_paged_from_the_newest_to_the_oldest(
+    site: Site, jane: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "PAGE_SIZE", 2)
+    begun = [
+        (await site.asked("questions", payload=f"{n}?", policy={})).thread_id for n in range(5)
+    ]
+    await site.asked("orders")
+    page = await jane.open("/inbox/threads", graph="questions", status="interrupted")
+    assert "Newest" not in page.links
+    seen = [text for text in page.links if text in begun]
+    while "Older" in page.links:
+        page = await jane.open(page.links["Older"])
+        assert "Newest" in page.links
+        seen += [text for text in page.links if text in begun]
+    assert seen == begun[::-1]
+    for wrong in ("before=soon", "before=2026-03-02T09:00:00", "status=asleep"):
+        assert (await jane.open(f"/inbox/threads?{wrong}&after=t")).status == 422

@@ -212,21 +212,8 @@ async def search(
     sight: Sight | None = None,
 ) -> tuple[list[Thread], int]:
     """Threads that fit all filters and are in sight, and how many there are in all."""
-    wheres: list[str] = []
-    params: dict[str, Any] = {"limit": limit, "offset": offset}
-    if sight is not None:
-        wheres.append(_IN_SIGHT)
-        params |= sight.params()
-    for clause, name, value in (
-        ("status = %(status)s", "status", status),
-        ("metadata @> %(metadata)s", "metadata", Json(metadata) if metadata else None),
-        ("state_values @> %(values)s", "values", Json(values) if values else None),
-        ("id = ANY(%(ids)s)", "ids", None if ids is None else list(ids)),
-    ):
-        if value is not None:
-            wheres.append(clause)
-            params[name] = value
-    where = f"WHERE {' AND '.join(wheres)}" if wheres else ""
+    where, params = _where(status=status, metadata=metadata, values=values, ids=ids, sight=sight)
+    params |= {"limit": limit, "offset": offset}
     column = {"thread_id": "id"}.get(sort_by, sort_by)
     assert sort_by in SORTS
     direction = "DESC" if descending else "ASC"
@@ -240,3 +227,51 @@ async def search(
         await conn.execute(f"SELECT count(*) AS total FROM threads {where}", params)
     ).fetchone()
     return found, counted["total"] if counted else 0
+
+
+async def latest(
+    conn: Connection,
+    *,
+    before: tuple[datetime, str] | None,
+    status: str | None,
+    metadata: dict[str, Any] | None,
+    limit: int,
+    sight: Sight | None,
+) -> list[Thread]:
+    """The threads that were created last before a moment and an id, without their values."""
+    where, params = _where(status=status, metadata=metadata, sight=sight, before=before)
+    columns = _COLUMNS.replace("state_values", "NULL AS state_values")
+    cursor = await conn.execute(
+        f"SELECT {columns} FROM threads {where} ORDER BY created_at DESC, id DESC LIMIT %(limit)s",
+        params | {"limit": limit},
+    )
+    return [_thread(row) async for row in cursor]
+
+
+def _where(
+    *,
+    status: str | None,
+    metadata: dict[str, Any] | None,
+    sight: Sight | None,
+    values: dict[str, Any] | None = None,
+    ids: Sequence[str] | None = None,
+    before: tuple[datetime, str] | None = None,
+) -> tuple[str, dict[str, Any]]:
+    wheres: list[str] = []
+    params: dict[str, Any] = {}
+    if sight is not None:
+        wheres.append(_IN_SIGHT)
+        params |= sight.params()
+    if before is not None:
+        wheres.append("(created_at, id) < (%(created_at)s, %(before)s)")
+        params |= {"created_at": before[0], "before": before[1]}
+    for clause, name, value in (
+        ("status = %(status)s", "status", status),
+        ("metadata @> %(metadata)s", "metadata", Json(metadata) if metadata else None),
+        ("state_values @> %(values)s", "values", Json(values) if values else None),
+        ("id = ANY(%(ids)s)", "ids", None if ids is None else list(ids)),
+    ):
+        if value is not None:
+            wheres.append(clause)
+            params[name] = value
+    return f"WHERE {' AND '.join(wheres)}" if wheres else "", params

@@ -203,6 +203,32 @@ async def search_threads(
         )
 
 
+async def latest_threads(
+    office: Office,
+    *,
+    before: tuple[datetime, str] | None = None,
+    status: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    limit: int = 50,
+    sight: Sight | None = None,
+) -> tuple[list[Thread], tuple[datetime, str] | None]:
+    """The newest threads without their values, and where the next page begins; None at the end.
+
+    Raises:
+        InvalidInput: The status or the place is not well formed.
+    """
+    if status is not None:
+        _one_of("status", status, [known.value for known in ThreadStatus])
+    if before is not None and (before[0].tzinfo is None or not is_thread_id(before[1])):
+        raise _invalid("before", "is no moment with its offset and a thread")
+    async with office.database.connection() as conn:
+        found = await threads.latest(
+            conn, before=before, status=status, metadata=metadata, limit=limit + 1, sight=sight
+        )
+    shown = found[:limit]
+    return shown, (shown[-1].created_at, shown[-1].id) if len(found) > limit else None
+
+
 async def list_runs(
     office: Office,
     thread_id: str,

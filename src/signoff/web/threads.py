@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -54,30 +55,38 @@ ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 @router.get("/inbox/threads")
 async def show_threads(
-    visit: Visit, status: str | None = None, graph: str | None = None, offset: int = 0
+    visit: Visit,
+    status: str | None = None,
+    graph: str | None = None,
+    before: datetime | None = None,
+    after: str = "",
 ) -> Response:
-    """The threads that were begun last; those of one status or graph, if one is named."""
-    found, total = await read.search_threads(
+    """The threads that were begun last; those of one status or graph, if one is named.
+
+    A page begins `before` a moment, and of those begun in that moment after a thread.
+    """
+    found, place = await read.latest_threads(
         visit.office,
+        before=None if before is None else (before, after),
         status=status or None,
         metadata=graph_metadata(graph) if graph else None,
         limit=PAGE_SIZE,
-        offset=offset,
         sight=sight_of(visit.principal),
     )
+    narrowed = {"status": status, "graph": graph}
+    older = query(**narrowed, before=place[0].isoformat(), after=place[1]) if place else None
     return page(
         visit.request,
         "threads.html",
         by=visit.by,
         threads=found,
-        total=total,
         status_shown=status or "",
         graph=graph or "",
         graphs=sorted(filter(visit.principal.sees, visit.office.catalog)),
         may_start=visit.principal.role.includes(Role.OPERATOR),
         statuses=[each.value for each in ThreadStatus],
-        offset=offset,
-        size=PAGE_SIZE,
+        newest=query(**narrowed) if before is not None else None,
+        older=older,
     )
 
 
