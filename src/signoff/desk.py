@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from signoff import audit_key
 from signoff import config as configuration
 from signoff.clock import utcnow
+from signoff.collector import set_aside
 from signoff.config import Settings
 from signoff.db import embedded
 from signoff.db.group import GroupCommit
@@ -52,7 +53,8 @@ class Signoff(FrontDesk):
     kept in the database.
 
     Inside ``async with`` the desk works off jobs in this process; with ``work=False`` it leaves
-    them to workers elsewhere.
+    them to workers elsewhere. While it does, the garbage collector leaves alone what was there
+    before (`gc.freeze`): see `signoff.collector`.
 
     Raises, on entering:
         ConfigError: The configuration, a graph or a package's kind of pauses is not in order.
@@ -125,6 +127,7 @@ class Signoff(FrontDesk):
             if isinstance(self._book, PolicyFile):
                 await stack.enter_async_context(follow_users(self._office, self._book))
             if self._work:
+                stack.enter_context(set_aside())
                 self.engine = await stack.enter_async_context(self._engine())
             self._stack = stack.pop_all()
         return self
