@@ -23,8 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import structlog
-
 from signoff import breakpoints as breakpoint_tables
 from signoff import calendars as calendar_tables
 from signoff import fallbacks, toml_file
@@ -34,11 +32,12 @@ from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
 from signoff.domain.policy import Policy, merge
 from signoff.domain.user import People, User, unknown
+from signoff.log import get_logger
 from signoff.policies import CONDITIONS, PolicyBook, Rule
 from signoff.project import shown
 from signoff.toml_file import Document
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 def read_file(path: Path, users: Iterable[User], graphs: Nodes | None = None) -> PolicyBook:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from psycopg import OperationalError
+from structlog.testing import capture_logs
 
 from signoff.api import problems
 from signoff.api.problems import status_of
@@ -63,16 +64,18 @@ async def test_an_unknown_path_and_a_wrong_method_are_problems(api: Api) -> None
 
 
 async def test_a_bug_is_a_problem_without_its_insides_and_is_logged(
-    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError("the password is swordfish")
 
     monkeypatch.setattr(read, "get_request", broken)
-    response = await api.http.get("/requests/x")
+    with capture_logs() as logged:
+        response = await api.http.get("/requests/x")
     problem(response, 500, "internal_error")
     assert "swordfish" not in response.text
-    assert "swordfish" in capsys.readouterr().out
+    [line] = [each for each in logged if each["event"] == "a request failed"]
+    assert "swordfish" in line["exception"]
 
 
 async def test_a_database_out_of_reach_is_said_so(

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -23,8 +22,9 @@ from signoff.db.pool import OperationalError
 from signoff.domain import errors
 from signoff.domain.errors import FieldError, InvalidInput, RequestClosed, SignoffError
 from signoff.domain.jsontext import pointer
+from signoff.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from signoff.domain.errors import NotFound, SignoffError
+from signoff.log import get_logger
 from signoff.stopping import stopped
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that nobody cuts the connection."""

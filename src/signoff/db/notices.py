@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Self, TypeVar
 
 import orjson
-import structlog
 from psycopg import Error
 
 from signoff.db.jobs import CHANNEL, NEWS, News
 from signoff.db.pool import Connection, Database
 from signoff.domain.thread import Thread
+from signoff.log import get_logger
 from signoff.stopping import stopped
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Watch = TypeVar("Watch", bound=asyncio.Event)
 

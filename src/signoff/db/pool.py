@@ -10,7 +10,6 @@ from secrets import token_hex
 from typing import Any, Self
 
 import orjson
-import structlog
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg import Error as DriverError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -21,6 +20,7 @@ from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from signoff.domain.errors import DatabaseUnreachable
+from signoff.log import get_logger
 
 SCHEMA = "signoff"
 """Where all tables live, so that a database with tables of its own can host them."""
@@ -31,7 +31,7 @@ PATIENCE = 30.0
 CONNECT_TIMEOUT = 10
 """Seconds for one attempt, unless the database's address says otherwise."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SESSION = f"-c search_path={SCHEMA} -c timezone=UTC -c enable_seqscan=off"
 """Settings of our sessions. Every statement has an index to go by; while tables are small and

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.principal import SYSTEM
@@ -16,9 +14,10 @@ from signoff.domain.request import Pause, Question, Request
 from signoff.domain.timetable import deadline
 from signoff.envelope import check_groups, is_envelope
 from signoff.ids import new_id
+from signoff.log import get_logger
 from signoff.policies import PolicyBook
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Book = Callable[[], PolicyBook]
 """The policies that hold right now: a changed file holds for the next request."""

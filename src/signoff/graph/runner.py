@@ -11,7 +11,6 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, cast
 
-import structlog
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import UnknownInterruptError
@@ -37,8 +36,9 @@ from signoff.graph.saver import SignoffSaver
 from signoff.graph.streaming import Publisher
 from signoff.graph.wish import Wish
 from signoff.graph.writes import answered, finished, interrupts
+from signoff.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_ERROR = 10_000
 """The most characters of an exception that are kept."""

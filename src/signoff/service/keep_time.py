@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import structlog
-
 from signoff.db import audit, due, notices
 from signoff.db.decisions import Closing, Recorded, Recording
 from signoff.db.pool import Connection
@@ -17,11 +15,12 @@ from signoff.domain.errors import DatabaseUnreachable
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Request
 from signoff.domain.timetable import Moment, MomentKind
+from signoff.log import get_logger
 from signoff.service.office import Hand, Office
 from signoff.service.resuming import resume_of
 from signoff.service.together import record_all
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 200
 """Requests that are seen to in one transaction; its locks are held for a tenth of a second."""

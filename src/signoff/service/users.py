@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-import structlog
-
 from signoff import acting, render
 from signoff.clock import utcnow
 from signoff.db import audit, keys, notices, sessions, users
@@ -17,6 +15,7 @@ from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import DatabaseNotReady, UserNotFound
 from signoff.domain.principal import SYSTEM, Principal, Role, check_user, within
 from signoff.domain.user import User
+from signoff.log import get_logger
 from signoff.policy_file import PolicyFile
 from signoff.service.keys import entry_of
 from signoff.service.office import Office
@@ -25,7 +24,7 @@ from signoff.stopping import stopped
 Change = Callable[[User], User]
 """What is made of a user."""
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 async def put_users(office: Office, people: Iterable[User], *, by: str = SYSTEM) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
-import structlog
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -24,13 +23,14 @@ from signoff.db.pool import OperationalError
 from signoff.domain import errors
 from signoff.domain.errors import SignoffError
 from signoff.domain.principal import Principal, Role
+from signoff.log import get_logger
 from signoff.service.office import Office
 from signoff.service.sight import check_path
 from signoff.web import csrf, form_data, rendering
 from signoff.web.form_data import FormData
 from signoff.web.headers import PAGE
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Desk(Protocol):

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import structlog
-
 from signoff.domain.errors import DatabaseUnreachable
+from signoff.log import get_logger
 from signoff.stopping import stopped
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Duty:

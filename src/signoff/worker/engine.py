@@ -10,7 +10,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Self
 
-import structlog
 from procrastinate.jobs import DeleteJobCondition
 from procrastinate.worker import Worker
 
@@ -23,6 +22,7 @@ from signoff.domain.run import RunStatus
 from signoff.domain.thread import Lease
 from signoff.graph.assignment import Assignment
 from signoff.graph.runner import Result, execute
+from signoff.log import get_logger
 from signoff.policies import Rule
 from signoff.service.anchor import anchor_audit, forget_audit
 from signoff.service.keep_time import keep_time
@@ -37,7 +37,7 @@ from signoff.worker.duty import Duty
 from signoff.worker.heartbeat import Heartbeat
 from signoff.worker.wake import WakeUp
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 TICK = timedelta(seconds=1)
 """How often deadlines are looked at: one look at an index while nothing is due."""

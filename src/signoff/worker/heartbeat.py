@@ -6,11 +6,10 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 
-import structlog
-
 from signoff.db.workers import Renewal
+from signoff.log import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 RETRY = 0.5
 """Seconds after which a renewal that has not reached the database is tried again."""

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import structlog
-
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer, SignoffError, TooLarge
 from signoff.domain.jsontext import MAX_TITLE, check, to_json
@@ -19,9 +17,10 @@ from signoff.domain.request import Question, Request
 from signoff.envelope import is_envelope
 from signoff.graph.pauses.base import Malformed, PauseKind, Section
 from signoff.graph.pauses.registry import LAST, is_own, kind_named, kinds
+from signoff.log import get_logger
 from signoff.schema import check_schema, validate
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 __all__ = [
     "Malformed",

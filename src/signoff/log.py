@@ -1,0 +1,44 @@
+"""Logging, as a library should: through whatever the program around it has set up.
+
+Where structlog is configured, as in Signoff's own commands, lines go through that. Elsewhere they
+are plain lines of the standard library's loggers under `signoff`: a program that has not set up
+any logging hears of warnings, on standard error, and of nothing below them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+
+class Logger:
+    """A logger of structlog; which one, is seen at each line."""
+
+    def __init__(self, name: str) -> None:
+        self._configured = structlog.get_logger(name)
+        self._plain = structlog.wrap_logger(
+            logging.getLogger(name),
+            processors=[structlog.stdlib.filter_by_level, _line],
+            wrapper_class=structlog.stdlib.BoundLogger,
+            cache_logger_on_first_use=True,
+        )
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._configured if structlog.is_configured() else self._plain, method)
+
+
+def get_logger(name: str) -> Any:
+    """The logger of a module."""
+    return Logger(name)
+
+
+def _line(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[str], dict[str, Any]]:
+    """What the standard library's loggers are called with: one line, and an exception behind it."""
+    said, exc_info = [str(event.pop("event"))], event.pop("exc_info", None)
+    trace = event.pop("exception", None)
+    said += [f"{name}={value!s}" for name, value in event.items()]
+    message = " ".join(said)
+    return (f"{message}\n{trace}" if trace else message,), {"exc_info": exc_info}
