@@ -355,20 +355,24 @@ def test_users_have_groups_and_substitutes_while_they_are_away():
     assert tom == User(name="tom", absences=(Absence(substitute="jane@firm.com", until=until),))
 
 
-def test_only_who_is_known_can_be_named_where_users_are_known():
+def test_no_group_can_be_named_that_there_is_not_and_who_may_still_come_is_a_doubt():
     text = """[policy]
 to = ["jane@firm.com", "tim", "group:legla"]
 escalate = { after = "1h", to = "group:tax" }
 """
     assert book(text).rules
     assert refused(text, users=[User(name="zoe", groups=("legal",))]) == [
-        "signoff.toml:2: to names 'jane@firm.com', and there is no such user",
-        "2: to names 'tim', and there is no such user",
-        "2: to names 'legla', and there is no such group (did you mean legal?)",
+        "signoff.toml:2: to names 'legla', and there is no such group (did you mean legal?)",
         "3: escalate.0.to names 'tax', and there is no such group",
     ]
+    there = book(text, users=[User(name="zoe", groups=("legla", "tax")), User(name="jim")])
+    assert there.doubts == (
+        "signoff.toml:2: to names 'jane@firm.com', and there is no such user",
+        "signoff.toml:2: to names 'tim', and there is no such user (did you mean jim?)",
+    )
     everybody = [User(name="tim", groups=("tax", "legla"))]
-    assert book(USERS + text, users=everybody).rules[0].policy.to[1] == "tim"
+    known = book(USERS + text, users=everybody)
+    assert (known.rules[0].policy.to[1], known.doubts) == ("tim", ())
     assert refused(
         '[[user]]\nname = "tom"\naway = { until = 2026-01-01, substitute = "x" }', users=[]
     )

@@ -58,7 +58,7 @@ class Signoff(FrontDesk):
 
     Raises, on entering:
         ConfigError: The configuration, a graph or a package's kind of pauses is not in order.
-        InvalidPolicy: A policy is not in order, names users or groups that there are not, or a
+        InvalidPolicy: A policy is not in order, names groups that there are not, or a
             breakpoint is at a node that there is not.
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """

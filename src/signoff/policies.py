@@ -59,7 +59,8 @@ class Explained:
 class PolicyBook:
     """All policies of a desk; of one without a file, none. `rules` are in order of precedence.
 
-    `people` are all that there are; None if that is not known, as on a desk without users.
+    `people` are all that there are; None if that is not known, as on a desk without users. `doubts`
+    say, with their lines, what is allowed and may be a mistake.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -67,6 +68,7 @@ class PolicyBook:
     users: tuple[User, ...] = ()
     people: People | None = None
     breakpoints: Mapping[str, BreakpointForm] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
     def breakpoint_form(self, graph: str, nodes: Iterable[str]) -> BreakpointForm:
         """How a stop at one of these nodes is shown; a table for the graph's own comes first."""

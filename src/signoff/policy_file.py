@@ -41,7 +41,7 @@ log = get_logger(__name__)
 
 
 def read_file(path: Path, users: Iterable[User], graphs: Nodes | None = None) -> PolicyBook:
-    """The policies of a file, in which nobody but these users and its own may be named.
+    """The policies of a file, in which no groups but those of these users and its own may be named.
 
     With `graphs`, breakpoints are those of their nodes.
 
@@ -67,9 +67,9 @@ def load(
 ) -> PolicyBook:
     """The policies of a file with this `text`; `path` names it in errors and sources.
 
-    With `users` (all that the desk knows, beside those of the file) and `channels`, nobody and
-    nothing else may be named in it; where there is no user at all, no group may, but anybody. With
-    `graphs`, breakpoints are those of their nodes.
+    With `users` (all that the desk knows, beside those of the file) and `channels`, no other groups
+    and channels may be named in it; other users may, as `PolicyBook.doubts` says: they may still
+    come. With `graphs`, breakpoints are those of their nodes.
 
     Raises:
         InvalidPolicy: Something in it cannot be; it says all that, each with its line.
@@ -114,7 +114,7 @@ class PolicyFile:
         return self._book
 
     def know(self, users: Sequence[User]) -> None:
-        """Nobody but these `users`, and those of the file, may be named in it from now on.
+        """Only groups of these `users`, and of those of the file, may be named in it from now on.
 
         What was refused is looked at again: those whom it names may be known by now.
         """
@@ -153,6 +153,8 @@ class PolicyFile:
             return None, self._told(PolicyBook())
         text = self._path.read_text(encoding="utf-8")
         book = load(text, path=self._path, users=self._users, graphs=self._graphs)
+        for doubt in book.doubts:
+            log.warning("a policy names somebody whom there is not", where=doubt)
         return stamp, self._told(book)
 
     def _told(self, book: PolicyBook) -> PolicyBook:
@@ -195,12 +197,14 @@ class _Loader:
                 self._note(rule, "/calendar", unknown("calendar", rule.policy.calendar, calendars))
             if channels is not None:
                 self._check_channels(rule, channels)
+        doubts: tuple[str, ...] = ()
         if known is not None:
             people = People.of([*known, *users.values()])
             for rule in rules:
-                for error in people.strangers(rule.policy):
+                for error in people.strange_groups(rule.policy):
                     self._note(rule, error.pointer, error.message)
             self._check_substitutes(users.values(), places, people.users)
+            doubts = self._doubts(rules, people)
         if self._problems:
             raise self._refusal()
         return PolicyBook(
@@ -208,6 +212,7 @@ class _Loader:
             calendars=calendars,
             users=tuple(users.values()),
             breakpoints=breakpoints,
+            doubts=doubts,
         )
 
     # --- tables ------------------------------------------------------------------------------
@@ -340,6 +345,18 @@ class _Loader:
                     message = unknown("user", absence.substitute, names)
                     self._problem(places[user.name], f"/away/{n}/substitute", message)
 
+    def _doubts(self, rules: Iterable[Rule], people: People) -> tuple[str, ...]:
+        """The users that there are not yet: somebody may still come, or a name be mistyped."""
+        found = [
+            ((*rule.path, *_steps(error.pointer)), rule.path, error.message)
+            for rule in rules
+            for error in people.strange_users(rule.policy)
+        ]
+        found.sort(key=lambda each: self._document.line(each[0]))
+        return tuple(
+            f"{self._place(path)}: {_name(path, table)} {message}" for path, table, message in found
+        )
+
     # --- problems ----------------------------------------------------------------------------
 
     def _note(self, rule: Rule, at: str, message: str) -> None:
@@ -361,10 +378,14 @@ class _Loader:
         found = sorted(self._problems.items(), key=lambda each: self._document.line(each[0][0]))
         said = []
         for (path, message), table in found:
-            name = ".".join(map(str, path[len(table) :])) or ".".join(map(str, path[:1]))
-            said.append(f"{self._place(path)}: {name} {message}")
+            said.append(f"{self._place(path)}: {_name(path, table)} {message}")
         errors = [FieldError(pointer(*path), message) for (path, message), _ in found]
         return InvalidPolicy("; ".join(said), errors)
+
+
+def _name(path: toml_file.Path, table: toml_file.Path) -> str:
+    """What stands at a path, as it is named within its table."""
+    return ".".join(map(str, path[len(table) :])) or ".".join(map(str, path[:1]))
 
 
 def _steps(at: str) -> list[str | int]:

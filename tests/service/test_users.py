@@ -193,6 +193,7 @@ async def test_a_desk_that_knows_no_users_takes_any_name(database_url: str, tmp_
         run = await desk.start("reviews", {"to": "group:board"}, by="sales")
         assert (await desk.wait(run.thread_id, timeout=30)).status == "interrupted"
         await put_users(desk.office, [TOM])
-    with pytest.raises(InvalidPolicy, match=r"names 'jane@firm\.com', and there is no such user"):
+    with capture_logs() as said:
         async with Signoff(database_url, {}, file, work=False):
             pass
+    assert "names 'jane@firm.com', and there is no such user" in str(said)

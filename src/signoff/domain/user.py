@@ -93,17 +93,17 @@ class People:
         groups = frozenset(group for user in users for group in user.groups)
         return cls(frozenset(user.name for user in users), groups)
 
-    def strangers(self, policy: Policy) -> list[FieldError]:
-        """Whom a policy names that there is not, each with where.
-
-        Where there is no user at all, it is left to whatever signs people in who there is, but
-        nobody is in a group.
-        """
-        return self._missing(policy.named() if self.users else _groups(policy))
-
     def strange_groups(self, policy: Policy) -> list[FieldError]:
         """The groups that a policy names that there are not, each with where."""
         return self._missing(_groups(policy))
+
+    def strange_users(self, policy: Policy) -> list[FieldError]:
+        """The users that a policy names that there are not yet, each with where.
+
+        Where there is no user at all, it is left to whatever signs people in who there is.
+        """
+        named = policy.named() if self.users else ()
+        return self._missing((at, name) for at, name in named if not is_group(name))
 
     def _missing(self, named: Iterable[tuple[str, str]]) -> list[FieldError]:
         return [FieldError(at, message) for at, name in named if (message := self.stranger(name))]

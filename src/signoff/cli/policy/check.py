@@ -33,7 +33,9 @@ def check(
         "users": len(book.users),
     }
     if as_json:
-        print_json({"file": str(named), **counted})
+        print_json({"file": str(named), **counted, "doubts": list(book.doubts)})
     else:
         told = ", ".join(f"{name}: {number}" for name, number in counted.items())
+        for doubt in book.doubts:
+            print(plain(doubt))
         print(plain(f"{shown(named.absolute())} is in order. {told}."))
