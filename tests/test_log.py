@@ -52,3 +52,8 @@ def test_a_program_with_structlog_has_it_there_also_if_it_is_configured_later() 
     assert '{"number": 1, "event": "anchored the audit"}' in out
     assert err == ""
     assert said(after=configured + "log.info('later')")[0] == '{"event": "later"}\n'
+
+
+def test_what_cannot_be_written_is_written_as_what_it_is() -> None:
+    _, err = said(after="log.warning('run failed', exception='a \\ud800 of a graph')")
+    assert "run failed\na \\ud800 of a graph" in err

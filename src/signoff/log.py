@@ -41,4 +41,6 @@ def _line(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[str], dict
     trace = event.pop("exception", None)
     said += [f"{name}={value!s}" for name, value in event.items()]
     message = " ".join(said)
-    return (f"{message}\n{trace}" if trace else message,), {"exc_info": exc_info}
+    text = f"{message}\n{trace}" if trace else message
+    # A lone surrogate, as an exception of a graph may have, is in the way of whoever writes lines.
+    return (text.encode(errors="backslashreplace").decode(),), {"exc_info": exc_info}
