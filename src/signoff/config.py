@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="The address that the server listens on.")
     port: int = Field(default=8124, ge=0, le=65535, description="Its port; 0 takes a free one.")
+    public_url: str | None = Field(
+        default=None,
+        description="The address that people reach the server at, such as "
+        "https://signoff.firm.com: links in messages begin with it.",
+    )
     insecure: bool = Field(
         default=False,
         description="Let `serve` believe the header X-Signoff-Principal of whoever calls.",
