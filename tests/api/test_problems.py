@@ -10,8 +10,8 @@ import pytest
 from psycopg import OperationalError
 from structlog.testing import capture_logs
 
-from signoff.api import problems
-from signoff.api.problems import status_of
+from signoff import answering
+from signoff.answering import status_of
 from signoff.domain import errors
 from signoff.domain.errors import SignoffError
 from signoff.service import read
@@ -24,7 +24,7 @@ def all_errors() -> list[type[SignoffError]]:
     """Every error that there is, of the domain and of HTTP."""
     return [
         each
-        for module in (errors, problems)
+        for module in (errors, answering)
         for _, each in inspect.getmembers(module, inspect.isclass)
         if issubclass(each, SignoffError) and each.__module__ == module.__name__
     ]

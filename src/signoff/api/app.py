@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from signoff.answering import Desk
 from signoff.api import (
     assistants,
     events,
@@ -31,7 +32,6 @@ from signoff.api import (
 )
 from signoff.api.docs import add_docs
 from signoff.api.principals import HEADER, header_principal
-from signoff.api.route import Desk
 from signoff.authentication import Authenticate
 from signoff.domain.errors import SignoffError
 

@@ -10,8 +10,8 @@ from typing import Any, Final, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 
+from signoff.answering import MalformedJSON, UnsupportedMediaType
 from signoff.api.lingering import UNREAD
-from signoff.api.problems import MalformedJSON, UnsupportedMediaType
 from signoff.domain.errors import FieldError, InvalidJSON, TooLarge
 from signoff.domain.jsontext import MAX_BYTES, MAX_DEPTH, check, pointer
 

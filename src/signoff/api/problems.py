@@ -1,6 +1,6 @@
 """Errors as problem documents (RFC 9457): one shape for whatever can go wrong on any route.
 
-`STATUS` is the one table from errors to HTTP. Nothing of a bug's insides leaves the process.
+Their statuses stand in `signoff.answering`. Nothing of a bug's insides leaves the process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from signoff.answering import (
+    InternalError,
+    MalformedJSON,
+    MethodNotAllowed,
+    RouteNotFound,
+    status_of,
+)
 from signoff.api.lingering import LingeringResponse
 from signoff.db.pool import OperationalError
 from signoff.domain import errors
@@ -29,76 +36,11 @@ log = get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-class MalformedJSON(SignoffError):
-    """The body is no JSON."""
-
-    code = "malformed_json"
-
-
-class UnsupportedMediaType(SignoffError):
-    """The body is not declared to be JSON."""
-
-    code = "unsupported_media_type"
-
-
-class RouteNotFound(SignoffError):
-    """There is no such path."""
-
-    code = "route_not_found"
-
-
-class MethodNotAllowed(SignoffError):
-    """The path does not know this method."""
-
-    code = "method_not_allowed"
-
-
-class ServerStopping(SignoffError):
-    """The server was told to stop, and could not wait any longer for what the call waits for."""
-
-    code = "server_stopping"
-
-    def __init__(self) -> None:
-        super().__init__("The server is stopping. What was begun goes on: ask again.")
-
-
-class InternalError(SignoffError):
-    """A bug of Signoff. Its log has the details."""
-
-    code = "internal_error"
-
-
-STATUS: Mapping[type[SignoffError], HTTPStatus] = {
-    errors.NotFound: HTTPStatus.NOT_FOUND,
-    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.Forbidden: HTTPStatus.FORBIDDEN,
-    errors.Conflict: HTTPStatus.CONFLICT,
-    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    errors.DatabaseNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.ChannelError: HTTPStatus.BAD_GATEWAY,
-    errors.SignoffError: HTTPStatus.INTERNAL_SERVER_ERROR,
-    MalformedJSON: HTTPStatus.BAD_REQUEST,
-    UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    RouteNotFound: HTTPStatus.NOT_FOUND,
-    MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
-    ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
-    InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
-}
-"""The status of an error; a class that is not listed has that of its base."""
-
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"www-authenticate": "Signoff"},
     413: {"connection": "close"},
     503: {"retry-after": "1"},
 }
-
-
-def status_of(error: type[SignoffError]) -> HTTPStatus:
-    """The HTTP status that an error is answered with."""
-    return next(STATUS[base] for base in error.__mro__ if base in STATUS)
 
 
 def answer(error: Exception) -> Response:
@@ -107,7 +49,7 @@ def answer(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         headers = error.headers
     known = _known(error)
-    if status_of(type(known)) is HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status_of(known) is HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("a request failed", exception="".join(traceback.format_exception(error)))
         known = InternalError("The server has made a mistake. Its log has the details.")
     return _problem(known, headers or {})
@@ -145,7 +87,7 @@ _OF_A_POLICY: Mapping[int, type[SignoffError]] = {
 
 def document(error: SignoffError) -> dict[str, Any]:
     """What a problem document says of an error."""
-    status = status_of(type(error))
+    status = status_of(error)
     told: dict[str, Any] = {
         "type": f"urn:signoff:problem:{error.code}",
         "title": error.code.replace("_", " ").capitalize().replace("json", "JSON"),
@@ -161,7 +103,7 @@ def document(error: SignoffError) -> dict[str, Any]:
 
 
 def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
-    status = status_of(type(error))
+    status = status_of(error)
     if isinstance(error, errors.RateLimited):
         headers = {**headers, "retry-after": str(math.ceil(error.retry_after.total_seconds()))}
     # Who is refused for the size of a body may be sending it still.

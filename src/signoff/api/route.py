@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends
@@ -14,26 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from signoff.acting import acting
+from signoff.answering import Desk, RouteNotFound, ServerStopping
 from signoff.api import access, body, problems
-from signoff.api.problems import RouteNotFound
 from signoff.api.sse import EventStream
 from signoff.authentication import Reader, identify, require
-from signoff.db.notices import Notices
 from signoff.domain.principal import Principal, Role
 from signoff.service import sight
 from signoff.service.office import Office
-
-
-class Desk(Protocol):
-    """What the API needs of a desk."""
-
-    @property
-    def office(self) -> Office:
-        """Its parts, for services."""
-
-    @property
-    def notices(self) -> Notices:
-        """What it is told by the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +75,7 @@ class Route(APIRoute):
                 return problems.answer(error)
             except asyncio.CancelledError:
                 # Nobody else cancels a call, so that there is somebody to answer.
-                return problems.answer(problems.ServerStopping())
+                return problems.answer(ServerStopping())
 
         return answer
 

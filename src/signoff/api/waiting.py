@@ -10,7 +10,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from signoff.api.problems import ServerStopping
+from signoff.answering import ServerStopping
 from signoff.api.route import Answer, Caller
 from signoff.db.runs import Ending
 from signoff.domain.errors import SignoffError

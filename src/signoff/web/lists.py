@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from signoff.answering import status_of
 from signoff.db.request_lists import MOST, SORTS
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
@@ -27,7 +28,7 @@ from signoff.service.inbox import VIEWS, Search
 from signoff.service.users import list_users
 from signoff.web.headers import PAGE
 from signoff.web.rendering import query
-from signoff.web.route import PageRoute, Visit, page, see, status_of
+from signoff.web.route import PageRoute, Visit, page, see
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter
 from starlette.responses import Response, StreamingResponse
 
+from signoff.answering import Desk
 from signoff.authentication import Reader
 from signoff.domain.errors import SignoffError
 from signoff.service import inbox, read
@@ -18,7 +19,7 @@ from signoff.service.follow import RequestEvent, follow_requests, newest_event
 from signoff.service.sight import check_thread
 from signoff.web import words
 from signoff.web.headers import PAGE
-from signoff.web.route import Desk, PageRoute, Visit
+from signoff.web.route import PageRoute, Visit
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from signoff.answering import status_of
 from signoff.authentication import require
 from signoff.domain.admission import Reviewer
 from signoff.domain.decision import Ballot
@@ -37,7 +38,7 @@ from signoff.web.forms import ActionForm, Unreadable
 from signoff.web.headers import SECURITY
 from signoff.web.lists import names_of_users, query_of, search_of
 from signoff.web.rendering import query
-from signoff.web.route import PageRoute, Visit, page, see, status_of
+from signoff.web.route import PageRoute, Visit, page, see
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from signoff.acting import acting
+from signoff.answering import Desk, InternalError, status_of
 from signoff.authentication import NEW_SESSION, SESSION, identify, require
-from signoff.db.notices import Notices
 from signoff.db.pool import OperationalError
 from signoff.domain import errors
 from signoff.domain.errors import SignoffError
@@ -31,18 +31,6 @@ from signoff.web.form_data import FormData
 from signoff.web.headers import PAGE
 
 log = get_logger(__name__)
-
-
-class Desk(Protocol):
-    """What pages need of a desk."""
-
-    @property
-    def office(self) -> Office:
-        """Its parts, for services."""
-
-    @property
-    def notices(self) -> Notices:
-        """What it is told by the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +153,6 @@ def see(visit: _Visit, path: str) -> Response:
     return response
 
 
-STATUS = {
-    errors.NotFound: HTTPStatus.NOT_FOUND,
-    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.Forbidden: HTTPStatus.FORBIDDEN,
-    errors.Conflict: HTTPStatus.CONFLICT,
-    errors.InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.DatabaseNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
 HEADINGS = {
     401: "Nobody is signed in",
     403: "You may not do this",
@@ -187,12 +164,6 @@ HEADINGS = {
     500: "Something broke",
     503: "The database does not answer",
 }
-
-
-def status_of(error: SignoffError) -> int:
-    """The HTTP status of an error."""
-    known = (STATUS[base] for base in type(error).__mro__ if base in STATUS)
-    return int(next(known, HTTPStatus.INTERNAL_SERVER_ERROR))
 
 
 def problem(request: Request, error: Exception, by: str | None) -> Response:
@@ -228,4 +199,4 @@ def _known(error: Exception) -> SignoffError:
         case OperationalError():
             log.warning("the database is out of reach", error=str(error))
             return errors.DatabaseUnreachable("It may be starting. Try again in a moment.")
-    return SignoffError(str(error))
+    return InternalError(str(error))

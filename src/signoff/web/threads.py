@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from signoff.answering import status_of
 from signoff.domain.errors import (
     CheckpointNotFound,
     Conflict,
@@ -35,7 +36,7 @@ from signoff.web.drawing import draw
 from signoff.web.forms import ActionForm, Unreadable
 from signoff.web.rendering import query
 from signoff.web.requests import Notice
-from signoff.web.route import PageRoute, Visit, page, see, status_of
+from signoff.web.route import PageRoute, Visit, page, see
 
 
 class _Operating(PageRoute):
