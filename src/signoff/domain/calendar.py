@@ -71,7 +71,7 @@ class Calendar:
         if not duration:
             return begin
         left = duration
-        for opens, closes in self._working_time(begin):
+        for opens, closes in self.working_time(begin):
             worked = closes - max(opens, begin)
             if worked >= left:
                 return closes - (worked - left)
@@ -84,11 +84,11 @@ class Calendar:
         if finish < begin:
             return -self.between(end, start)
         total = timedelta()
-        for opens, closes in self._working_time(begin, until=finish):
+        for opens, closes in self.working_time(begin, until=finish):
             total += min(closes, finish) - max(opens, begin)
         return total
 
-    def _working_time(
+    def working_time(
         self, start: datetime, *, until: datetime | None = None
     ) -> Iterator[tuple[datetime, datetime]]:
         """The stretches of work, in UTC and in order, that overlap the time from `start` on."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
+from signoff.domain.address import EMAIL, channel_of
 from signoff.domain.admission import Reviewer
 from signoff.domain.errors import FieldError
 from signoff.domain.policy import Policy, is_group
+from signoff.domain.preferences import BY_DEFAULT, Preferences
 from signoff.domain.principal import GROUP, KEY, Role
 
 
@@ -35,6 +37,9 @@ class User:
     """Somebody who may be asked. Groups are named without ``group:`` here.
 
     `graphs` limits what they may know of and do to what belongs to these graphs; None is all.
+
+    `addresses` are those of chats, as Apprise has them: they hold secrets. `preferences` are what
+    a file or an admin says for them, `chosen` is what they chose themselves.
     """
 
     name: str
@@ -43,6 +48,20 @@ class User:
     absences: tuple[Absence, ...] = ()
     role: Role = Role.REVIEWER
     graphs: tuple[str, ...] | None = None
+    addresses: tuple[str, ...] = ()
+    preferences: Preferences = BY_DEFAULT
+    chosen: Preferences | None = None
+
+    @property
+    def wishes(self) -> Preferences:
+        """How they are told: as they chose, else as is said for them."""
+        return self.chosen or self.preferences
+
+    @property
+    def ways(self) -> tuple[tuple[str, str], ...]:
+        """All channels that reach them, each with its address."""
+        email = () if self.email is None else ((EMAIL, self.email),)
+        return (*email, *((channel_of(address), address) for address in self.addresses))
 
     def substitutes(self, at: datetime) -> frozenset[str]:
         """Who stands in for this user at that moment."""
