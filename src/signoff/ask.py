@@ -129,6 +129,8 @@ def ask(
     four_eyes: bool | None = None,
     priority: Literal["low", "normal", "high", "urgent"] | None = None,
     notify: str | Iterable[str] | None = None,
+    sign_in_within: Duration | None = None,
+    by_message: Literal["yes", "sign_in", "no"] | None = None,
 ) -> Decision:
     """Pause the graph until somebody decides, then return what was decided.
 
@@ -155,6 +157,9 @@ def ask(
         four_eyes: Whether the one who started the run is barred from deciding.
         priority: `low`, `normal`, `high` or `urgent`.
         notify: The channels that tell people.
+        sign_in_within: How long ago whoever decides may have signed in; API keys never did.
+        by_message: Whether one may decide from a message: `yes`, by its link alone; `sign_in`, once
+            one has signed in; or `no`.
 
     Raises:
         InvalidQuestion: At once, before anything pauses, naming what is wrong and where.
@@ -182,6 +187,8 @@ def ask(
             "four_eyes": four_eyes,
             "priority": priority,
             "notify": notify,
+            "sign_in_within": sign_in_within,
+            "by_message": by_message,
         },
     )
     decision: Decision = interrupt(question, response_schema=_answer_to(choices))

@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from signoff.authentication import Authenticate
 from signoff.domain.errors import Forbidden, InvalidInput, Unauthenticated
-from signoff.domain.principal import Principal, Role, check_principal
+from signoff.domain.principal import DEV, Principal, Role, check_principal
 from signoff.service.users import as_user
 
 HEADER = "X-Signoff-Principal"
@@ -47,7 +47,7 @@ def dev_principal(name: str = "dev") -> Authenticate:
             return named
         if (acted := _acted(request)) is not None:
             return await as_user(request.app.state.desk.office, acted)
-        return Principal(name=name, role=Role.ADMIN, method="dev")
+        return Principal(name=name, role=Role.ADMIN, method=DEV)
 
     authenticate.acts_as = ACTS_AS  # type: ignore[attr-defined]
     return authenticate

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -27,7 +28,7 @@ from signoff.answering import (
 from signoff.api.lingering import LingeringResponse
 from signoff.db.pool import OperationalError
 from signoff.domain import errors
-from signoff.domain.errors import FieldError, InvalidInput, RequestClosed, SignoffError
+from signoff.domain.errors import FieldError, InvalidInput, RequestClosed, SignInTooOld, SignoffError
 from signoff.domain.jsontext import pointer
 from signoff.log import get_logger
 
@@ -99,21 +100,39 @@ def document(error: SignoffError) -> dict[str, Any]:
         told["errors"] = [each.as_dict() for each in error.errors]
     if isinstance(error, RequestClosed):
         told |= {"request_id": error.request_id, "state": error.state}
+    if isinstance(error, SignInTooOld):
+        told["max_age"] = _seconds(error.max_age)
     return told
 
 
 def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
     status = status_of(error)
     if isinstance(error, errors.RateLimited):
-        headers = {**headers, "retry-after": str(math.ceil(error.retry_after.total_seconds()))}
+        headers = {**headers, "retry-after": str(_seconds(error.retry_after))}
     # Who is refused for the size of a body may be sending it still.
     response = LingeringResponse if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else Response
     return response(
         orjson.dumps(document(error)),
         status_code=status.value,
         media_type=MEDIA_TYPE,
-        headers={**headers, **HEADERS.get(status, {})},
+        headers={**headers, **HEADERS.get(status, {}), **_challenge(error)},
     )
+
+
+def _challenge(error: SignoffError) -> Mapping[str, str]:
+    """What asks for another sign-in, in the words of RFC 9470."""
+    if not isinstance(error, SignInTooOld):
+        return {}
+    said = (
+        ("error", "insufficient_user_authentication"),
+        ("error_description", "Sign in again to decide this"),
+        ("max_age", str(_seconds(error.max_age))),
+    )
+    return {"www-authenticate": "Bearer " + ", ".join(f'{name}="{what}"' for name, what in said)}
+
+
+def _seconds(time: timedelta) -> int:
+    return math.ceil(time.total_seconds())
 
 
 def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:

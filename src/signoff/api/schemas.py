@@ -47,6 +47,10 @@ class Problem(Shape):
     state: RequestState | None = Field(
         default=None, description="With `request_closed`: what it is now."
     )
+    max_age: int | None = Field(
+        default=None,
+        description="With `sign_in_too_old`: how old the sign-in may be, in seconds.",
+    )
 
 
 class Action(Shape):

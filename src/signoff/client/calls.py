@@ -22,7 +22,14 @@ from signoff.api.schemas import (
     State,
 )
 from signoff.domain import errors
-from signoff.domain.errors import FieldError, InvalidInput, RateLimited, RequestClosed, SignoffError
+from signoff.domain.errors import (
+    FieldError,
+    InvalidInput,
+    RateLimited,
+    RequestClosed,
+    SignInTooOld,
+    SignoffError,
+)
 
 TIMEOUT = 30.0
 """Seconds that a call may take, unless another time is given."""
@@ -205,6 +212,8 @@ def _error(response: httpx.Response) -> Exception:
     if isinstance(error, RateLimited):
         after = response.headers.get("retry-after", "")
         error.retry_after = timedelta(seconds=int(after) if after.isdecimal() else 1)
+    if isinstance(error, SignInTooOld):
+        error.max_age = timedelta(seconds=problem.max_age or 0)
     if isinstance(error, RequestClosed):
         error.request_id, error.state = str(problem.request_id), str(problem.state)
     if kind is SignoffError:

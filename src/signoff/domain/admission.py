@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from signoff.domain.errors import Forbidden
+from signoff.domain import duration
+from signoff.domain.errors import Forbidden, SignInTooOld
 from signoff.domain.policy import Policy, Step, is_group
-from signoff.domain.principal import GROUP
+from signoff.domain.principal import DEV, GROUP, Principal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +110,38 @@ def admits(
     except Forbidden:
         return False
     return True
+
+
+def check_sign_in(principal: Principal, policy: Policy, at: datetime) -> None:
+    """Return if a principal has signed in as lately as a policy asks for.
+
+    On one's own machine (`dev`) nobody signs in, and everybody is there.
+
+    Raises:
+        SignInTooOld: They have not, and can.
+        Forbidden: They cannot: it is an API key.
+    """
+    longest = policy.sign_in_within
+    if longest is None or principal.method == DEV:
+        return
+    asked = f"To decide this one has signed in within {duration.isoformat(longest)}"
+    if principal.is_key:
+        raise Forbidden(f"{asked}, which an API key cannot.")
+    if principal.signed_in_at is None:
+        raise SignInTooOld(f"{asked}: sign in.", max_age=longest)
+    if at - principal.signed_in_at > longest:
+        raise SignInTooOld(f"{asked}: sign in again.", max_age=longest)
+
+
+def is_stale(principal: Principal, policy: Policy, at: datetime) -> bool:
+    """Whether a principal has to sign in again to decide."""
+    try:
+        check_sign_in(principal, policy, at)
+    except SignInTooOld:
+        return True
+    except Forbidden:
+        return False
+    return False
 
 
 def _people(policy: Policy, reached: Iterable[Step]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
     SignoffError
     ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, CheckpointNotFound,
     │                         GraphNotFound, UserNotFound, KeyNotFound
-    ├── Unauthenticated       nobody is signed in
+    ├── Unauthenticated       nobody is signed in, or too long ago: SignInTooOld
     ├── RateLimited           too much in too short a time
     ├── Forbidden             somebody is, and may not
     ├── Conflict              RequestClosed, AlreadyClaimed, StaleDigest, ThreadBusy,
@@ -111,6 +111,16 @@ class Unauthenticated(SignoffError):
     """The call came without a principal, and it needs one."""
 
     code = "unauthenticated"
+
+
+class SignInTooOld(Unauthenticated):
+    """The policy asks for a sign-in that is not older than `max_age`: sign in again."""
+
+    code = "sign_in_too_old"
+
+    def __init__(self, message: str, *, max_age: timedelta) -> None:
+        super().__init__(message)
+        self.max_age = max_age
 
 
 class RateLimited(SignoffError):

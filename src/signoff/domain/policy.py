@@ -19,8 +19,13 @@ from signoff.domain.principal import GROUP, check_principal
 
 Priority = Literal["low", "normal", "high", "urgent"]
 
+ByMessage = Literal["yes", "sign_in", "no"]
+"""Whether people may decide from a message: by its link alone, once they have signed in, or not."""
+
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """From the least to the most pressing; their positions are stored, so that lists sort by them."""
+
+BY_MESSAGE: tuple[ByMessage, ...] = get_args(ByMessage)
 
 CALL = "ask()"
 """The source of what the call itself gave."""
@@ -91,6 +96,10 @@ class Policy:
     """What happens at the deadline; None: the request stays open and is overdue."""
     notify: tuple[str, ...] = ()
     """The channels that tell people."""
+    sign_in_within: timedelta | None = None
+    """Whoever decides has signed in no longer ago than this; None: however they are known."""
+    by_message: ByMessage = "yes"
+    """Whether the link of a message is enough to decide."""
     calendar: str | None = None
     """The calendar whose working time counts; None: all time does."""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -116,6 +125,11 @@ class Policy:
         if errors:
             raise _invalid(errors)
         return cls(**values, sources=dict.fromkeys(values, source))
+
+    @property
+    def decided_by_link(self) -> bool:
+        """Whether the link of a message is enough to decide, with no sign-in."""
+        return self.by_message == "yes" and self.sign_in_within is None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -302,6 +316,13 @@ def _priority(value: object, at: str) -> Priority:
     _refuse(at, f"must be one of {', '.join(PRIORITIES)}")
 
 
+def _by_message(value: object, at: str) -> ByMessage:
+    for known in BY_MESSAGE:
+        if value == known:
+            return known
+    _refuse(at, f"must be one of {', '.join(BY_MESSAGE)}")
+
+
 def _fallback(value: object, at: str) -> Fallback:
     given = {"action": value} if isinstance(value, str) else value
     if not isinstance(given, Mapping) or "action" not in given:
@@ -335,5 +356,7 @@ _READ: Mapping[str, Callable[[object, str], Any]] = {
     "escalate": _list_of(_step),
     "otherwise": _fallback,
     "notify": _names,
+    "sign_in_within": _duration,
+    "by_message": _by_message,
     "calendar": _calendar,
 }

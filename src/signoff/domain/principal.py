@@ -18,6 +18,12 @@ GROUP = "group:"
 KEY = "key:"
 """What the name of a principal begins with that is an API key; no user's does."""
 
+DEV = "dev"
+"""How those are known who are alone with their machine."""
+
+LINK = "link"
+"""How those are known who come by the link of a message."""
+
 MAX_PRINCIPAL = 255
 """The longest name of a principal, in characters."""
 
@@ -60,6 +66,11 @@ class Principal:
 
     def __post_init__(self) -> None:
         check_principal(self.name)
+
+    @property
+    def is_key(self) -> bool:
+        """Whether it is an API key that acts, also where it acts as a user."""
+        return self.method.startswith("key ")
 
     def sees(self, graph: str | None) -> bool:
         """Whether they may know of what belongs to a graph; None is what belongs to none yet."""

@@ -18,7 +18,7 @@ from signoff.domain.thread import Lease
 from signoff.domain.user import People
 from signoff.service.office import Office, give_work
 from signoff.service.resuming import run_from
-from signoff.service.reviewers import as_reviewer
+from signoff.service.reviewers import as_reviewer, check_fresh
 
 Transition = Callable[[Request, Reviewer, datetime], Request]
 
@@ -31,13 +31,16 @@ async def amend(
     by: str,
     event: str,
     data: Callable[[Request], dict[str, Any]] = lambda _request: {},
+    fresh: bool = False,
 ) -> Request:
     """Commit what a transition makes of a request, with its audit entry; unchanged, if nothing.
 
-    If that closes the request with an outcome, its thread goes on.
+    If that closes the request with an outcome, its thread goes on. What is as much as a decision
+    takes a `fresh` sign-in, where the policy asks for one.
 
     Raises:
         RequestNotFound: There is no such request.
+        SignInTooOld: They have to sign in again first.
         SignoffError: What the transition raises; nothing was changed.
     """
     check_principal(by)
@@ -52,6 +55,8 @@ async def amend(
         after = transition(before, reviewer, at)
         if after is before:
             return before
+        if fresh:
+            check_fresh(before, by, at)
         entry = of_request(
             event, before, after, by=by, at=at, method=acting.method(by), data=data(after)
         )
@@ -119,7 +124,7 @@ async def delegate(office: Office, request_id: str, to: str, *, by: str) -> Requ
     """Hand a request on to a user or a ``group:``, who may then decide it with the same right.
 
     Raises:
-        RequestNotFound, RequestClosed, Forbidden
+        RequestNotFound, RequestClosed, Forbidden, SignInTooOld
         InvalidInput: `to` is nobody who could decide it, or whom a desk with users does not know.
     """
     async with office.database.connection() as conn:
@@ -138,6 +143,7 @@ async def delegate(office: Office, request_id: str, to: str, *, by: str) -> Requ
         by=by,
         event="request.delegated",
         data=lambda after: after.delegations[-1].to_json(),
+        fresh=True,
     )
 
 
@@ -162,7 +168,7 @@ async def withdraw(office: Office, request_id: str, *, by: str, note: str | None
     """Take a request back, without an outcome; its thread stays where it is.
 
     Raises:
-        RequestNotFound, RequestClosed, Forbidden
+        RequestNotFound, RequestClosed, Forbidden, SignInTooOld
     """
     return await amend(
         office,
@@ -171,6 +177,7 @@ async def withdraw(office: Office, request_id: str, *, by: str, note: str | None
         by=by,
         event="request.withdrawn",
         data=lambda _after: {"note": note},
+        fresh=True,
     )
 
 
@@ -178,7 +185,7 @@ async def take_back(office: Office, request_id: str, *, by: str) -> Request:
     """Take one's vote back, while the request is open.
 
     Raises:
-        RequestNotFound, RequestClosed
+        RequestNotFound, RequestClosed, SignInTooOld
     """
     return await amend(
         office,
@@ -186,4 +193,5 @@ async def take_back(office: Office, request_id: str, *, by: str) -> Request:
         lambda request, reviewer, _at: request.without_vote(reviewer.name),
         by=by,
         event="request.vote_taken_back",
+        fresh=True,
     )

@@ -24,6 +24,7 @@ from signoff.domain.errors import (
     NothingPending,
     RequestNotFound,
     ThreadNotFound,
+    Unauthenticated,
     UnknownPause,
 )
 from signoff.domain.jsontext import digest
@@ -37,7 +38,7 @@ from signoff.ids import is_id, is_interrupt_id
 from signoff.service.amend import keep
 from signoff.service.office import Office
 from signoff.service.resuming import NO_TERMS, Terms, resume_of
-from signoff.service.reviewers import as_reviewer
+from signoff.service.reviewers import as_reviewer, check_fresh
 from signoff.service.together import record_all
 
 MAX_KEY = 255
@@ -60,6 +61,8 @@ async def decide(
     Raises:
         RequestNotFound: There is no such request.
         RequestClosed: Something else has closed it.
+        Forbidden: The policy does not admit this principal.
+        SignInTooOld: It does, once they have signed in again.
         StaleDigest: The reviewer saw another question than the one that stands.
         InvalidAnswer: The action, the values or the note do not fit the question.
         IdempotencyKeyReused: This principal has used the key for another ballot.
@@ -119,7 +122,7 @@ async def _decide_unseen(
         found = Found(seen, [seen], known.epoch)
         recorded = await _record(office, found, closing, resume_of(office, seen, by=by))
         return after if recorded.closed else None
-    except (Forbidden, Conflict, InvalidInput):
+    except (Forbidden, Unauthenticated, Conflict, InvalidInput):
         return None
 
 
@@ -168,6 +171,7 @@ def _voted(office: Office, request: Request, ballot: Ballot, reviewer: Reviewer)
     after = request.with_vote(ballot, by=reviewer.name, at=office.now(), right=right)
     if after is not request:
         check_ballot(request, ballot)
+        check_fresh(request, reviewer.name, office.now())
     return after
 
 
@@ -298,7 +302,7 @@ async def _resume_one(
     try:
         [(_, value)] = _match(thread_id, waiting, answer)
         after = _voted(office, request, ballot_of(request, value), reviewer)
-    except (Forbidden, Conflict, InvalidInput):
+    except (Forbidden, Unauthenticated, Conflict, InvalidInput):
         return None
     if after.outcome is None:
         return None

@@ -1,4 +1,4 @@
-"""Who a principal is: the groups it is in, and whom it stands in for right now."""
+"""Who a principal is: the groups it is in, whom it stands in for, and when it has signed in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from signoff.acting import known
 from signoff.db import users
 from signoff.db.pool import Connection
-from signoff.domain.admission import Reviewer
+from signoff.domain.admission import Reviewer, check_sign_in
 from signoff.domain.request import Request
 from signoff.domain.user import reviewer
 
@@ -27,3 +27,17 @@ async def as_reviewer(
     if principal is not None and principal.groups:
         return replace(found, groups=found.groups | principal.groups)
     return found
+
+
+def check_fresh(request: Request, name: str, at: datetime) -> None:
+    """Return if whoever acts has signed in as lately as the request's policy asks for.
+
+    Where nobody has asked who acts, as in a program that holds the desk itself, that vouches.
+
+    Raises:
+        SignInTooOld: They have not.
+        Forbidden: They cannot: it is an API key.
+    """
+    principal = known(name)
+    if principal is not None:
+        check_sign_in(principal, request.policy, at)

@@ -31,7 +31,7 @@ from signoff.graph.opening import opened_entry
 from signoff.graph.state import Place
 from signoff.ids import is_id
 from signoff.service.office import Office
-from signoff.service.reviewers import as_reviewer
+from signoff.service.reviewers import as_reviewer, check_fresh
 
 UPDATED = "The state was changed by hand while this was open."
 
@@ -51,6 +51,7 @@ async def update_state(
 
     Raises:
         Forbidden: The thread asks something that this principal may not decide.
+        SignInTooOld: It asks something that they may decide once they have signed in again.
         ThreadNotFound, CheckpointNotFound: There is no such thread or checkpoint.
         GraphNotFound: The thread's graph is not served here.
         ThreadBusy: A run is under way.
@@ -135,10 +136,12 @@ async def _check_answerable(
 
     Raises:
         Forbidden: They could not.
+        SignInTooOld: They could, once they have signed in again.
     """
     for request in known:
         if request.state is RequestState.OPEN:
             request.admit(await as_reviewer(conn, by, at=at, request=request))
+            check_fresh(request, by, at)
             if request.missing > 1:
                 raise Forbidden(
                     f"Request {request.id} takes {request.missing} more votes: nobody stands in "

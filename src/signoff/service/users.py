@@ -13,7 +13,7 @@ from signoff.db import audit, keys, notices, sessions, users
 from signoff.db.pool import Connection, Database
 from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import DatabaseNotReady, UserNotFound
-from signoff.domain.principal import SYSTEM, Principal, Role, check_user, within
+from signoff.domain.principal import DEV, SYSTEM, Principal, Role, check_user, within
 from signoff.domain.user import User
 from signoff.log import get_logger
 from signoff.policy_file import PolicyFile
@@ -166,8 +166,8 @@ async def as_user(office: Office, name: str) -> Principal:
     async with office.database.connection() as conn:
         user = await users.get(conn, name)
     if user is None:
-        return Principal(name=name, role=Role.ADMIN, method="dev")
-    return Principal(name=name, role=user.role, graphs=within(user.graphs, None), method="dev")
+        return Principal(name=name, role=Role.ADMIN, method=DEV)
+    return Principal(name=name, role=user.role, graphs=within(user.graphs, None), method=DEV)
 
 
 @asynccontextmanager

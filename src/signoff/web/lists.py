@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from signoff.answering import status_of
 from signoff.db.request_lists import MOST, SORTS
+from signoff.domain.admission import is_stale
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
     Conflict,
@@ -157,6 +158,9 @@ async def decide_together(visit: Visit) -> Response:
         return _confirmation(visit, requests, "Choose what is to be done.")
     if any(each["name"] == action and each["note"] == "required" for each in actions) and not note:
         return _confirmation(visit, requests, "A note is required for this.")
+    now = visit.office.now()
+    if any(is_stale(visit.principal, each.policy, now) for each in requests):
+        return _confirmation(visit, requests, SIGN_IN_AGAIN, again=True)
     ballots = [
         (each.id, Ballot(action=action, note=note, digest=visit.form.get(f"digest:{each.id}")))
         for each in requests
@@ -190,7 +194,15 @@ async def _chosen(visit: Visit) -> list[Request]:
     return await inbox.several(visit.office, ids)
 
 
-def _confirmation(visit: Visit, requests: list[Request], problem: str | None = None) -> Response:
+SIGN_IN_AGAIN = (
+    "This takes a fresh sign-in, and nothing was changed yet. Sign in again, which opens another "
+    "page: what you have typed stays here. Then come back and send it once more."
+)
+
+
+def _confirmation(
+    visit: Visit, requests: list[Request], problem: str | None = None, *, again: bool = False
+) -> Response:
     search = search_of(visit.request.query_params)
     if not requests:
         return see(visit, query(**query_of(search)))
@@ -199,11 +211,12 @@ def _confirmation(visit: Visit, requests: list[Request], problem: str | None = N
         visit.request,
         "together.html",
         by=visit.by,
-        status=422 if problem else 200,
+        status=401 if again else 422 if problem else 200,
         requests=waiting,
         closed=[each for each in requests if each.state is not RequestState.OPEN],
         actions=_common(waiting),
         problem=problem,
+        again=f"{visit.base}/sign-in{query(again=1, next=visit.base)}" if again else None,
         note=visit.form.get("/note", ""),
         listed=query_of(search),
     )

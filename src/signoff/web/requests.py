@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +13,7 @@ from starlette.responses import Response
 
 from signoff.answering import status_of
 from signoff.authentication import require
-from signoff.domain.admission import Reviewer
+from signoff.domain.admission import Reviewer, check_sign_in, is_stale
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
     Conflict,
@@ -20,6 +21,7 @@ from signoff.domain.errors import (
     Forbidden,
     InvalidInput,
     RequestClosed,
+    SignInTooOld,
     SignoffError,
     StaleDigest,
     TooLarge,
@@ -31,12 +33,13 @@ from signoff.domain.thread import Thread, ThreadStatus
 from signoff.graph.pauses import sections
 from signoff.service import amend, inbox, read
 from signoff.service.decide import decide
+from signoff.service.inbox import Search
 from signoff.service.retry import retry
 from signoff.service.state import state_at_pause
 from signoff.web import content, diff, words
 from signoff.web.forms import ActionForm, Unreadable
 from signoff.web.headers import SECURITY
-from signoff.web.lists import names_of_users, query_of, search_of
+from signoff.web.lists import SIGN_IN_AGAIN, names_of_users, query_of, search_of
 from signoff.web.rendering import query
 from signoff.web.route import PageRoute, Visit, page, see
 
@@ -53,6 +56,8 @@ class Notice:
 
     kind: str
     text: str
+    again: str | None = None
+    """Where one signs in again, so that it is done after all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,7 +158,7 @@ async def send_decision(visit: Visit, request_id: str, action: str) -> Response:
             errors=errors or [FieldError("", error.message)],
         )
         return await _again(visit, await read.get_request(visit.office, request_id), typed)
-    except (Conflict, Forbidden) as error:
+    except (Conflict, Forbidden, SignInTooOld) as error:
         now = await read.get_request(visit.office, request_id)
         return await _refused(visit, now, error, Typed(action=action, form=sent, note=note))
     done = "decided" if after.outcome is not None else "voted"
@@ -184,8 +189,9 @@ async def handle(visit: Visit, request_id: str, verb: str) -> Response:
                 await retry(office, request_id, by=by, reask=verb == "reask")
             case _:
                 return await _missing(visit, request_id)
-    except (Conflict, Forbidden, InvalidInput) as error:
-        return await _refused(visit, await read.get_request(office, request_id), error)
+    except (Conflict, Forbidden, InvalidInput, SignInTooOld) as error:
+        request = await read.get_request(office, request_id)
+        return await _refused(visit, request, error, handled=verb)
     return _back(visit, request_id, done=verb)
 
 
@@ -196,7 +202,7 @@ async def _missing(visit: Visit, request_id: str) -> Response:
 
 def _back(visit: Visit, request_id: str, *, done: str) -> Response:
     """To the page of the request, which says what was done."""
-    listed = query_of(search_of(visit.request.query_params))
+    listed = query_of(_listed(visit))
     return see(visit, f"/requests/{request_id}{query(**listed, done=done)}")
 
 
@@ -215,7 +221,11 @@ async def _previewed(
 
 
 async def _refused(
-    visit: Visit, request: Request, error: SignoffError, typed: Typed | None = None
+    visit: Visit,
+    request: Request,
+    error: SignoffError,
+    typed: Typed | None = None,
+    handled: str | None = None,
 ) -> Response:
     message = error.message
     if isinstance(error, RequestClosed):
@@ -225,8 +235,26 @@ async def _refused(
             "What is asked has changed since you opened this page: below is what it shows now. "
             "Your answer was not sent; look at it again and decide anew."
         )
-    notice = Notice(kind="refused", text=message)
-    return await _page(visit, request, typed=typed, notice=notice, status=status_of(error))
+    elif isinstance(error, SignInTooOld):
+        message = SIGN_IN_AGAIN
+    notice = Notice(
+        kind="refused",
+        text=message,
+        again=_again_at(visit, request) if isinstance(error, SignInTooOld) else None,
+    )
+    return await _page(
+        visit, request, typed=typed, notice=notice, status=status_of(error), handled=handled
+    )
+
+
+def _again_at(visit: Visit, request: Request) -> str:
+    """Where somebody signs in once more, to come back to a request."""
+    here = f"{visit.base}/requests/{request.id}{query(**query_of(_listed(visit)))}"
+    return f"{visit.base}/sign-in{query(again=1, next=here)}"
+
+
+def _listed(visit: Visit) -> Search:
+    return search_of(visit.request.query_params)
 
 
 def _closed_by(request: Request) -> str:
@@ -263,6 +291,7 @@ async def _page(
     typed: Typed | None = None,
     notice: Notice | None = None,
     status: int = 200,
+    handled: str | None = None,
 ) -> Response:
     office = visit.office
     parameters = visit.request.query_params
@@ -273,7 +302,13 @@ async def _page(
     entries = await read.audit_entries(office, request_id=request.id)
     earlier = await inbox.previous(office, request)
     shown, changes = await asyncio.to_thread(_shown, request, earlier)
-    refusal = _refusal(request, person, visit.principal)
+    at = office.now()
+    refusal = _refusal(request, person, visit.principal, at)
+    is_open = request.state is RequestState.OPEN
+    again = None
+    if is_open and refusal is None and (notice is None or notice.again is None):
+        if is_stale(visit.principal, request.policy, at):
+            again = _again_at(visit, request)
     return page(
         visit.request,
         "request.html",
@@ -286,13 +321,16 @@ async def _page(
         choices=[] if refusal else _choices(request, typed, parameters.get("as") == "json"),
         refusal=refusal,
         notice=notice,
+        again=again,
+        handled=handled,
+        sent=visit.form,
         entries=entries,
         policy=words.policy_lines(request.policy),
         tallies=tally(request.votes, request.policy),
         own_vote=next((vote for vote in request.votes if vote.by == visit.by), None),
-        people=await names_of_users(visit) if request.state is RequestState.OPEN else [],
+        people=await names_of_users(visit) if is_open else [],
         may_withdraw=visit.by in request.involved or refusal is None,
-        is_open=request.state is RequestState.OPEN,
+        is_open=is_open,
         may_retry=request.delivery is Delivery.FAILED
         and visit.principal.role.includes(Role.OPERATOR),
         done=done,
@@ -333,15 +371,20 @@ def _is_settled(request: Request, thread: Thread) -> bool:
     return thread.status is not ThreadStatus.BUSY and request.delivery is not Delivery.PENDING
 
 
-def _refusal(request: Request, person: Reviewer, principal: Principal) -> str | None:
-    """Why somebody may not decide a request that is open."""
+def _refusal(
+    request: Request, person: Reviewer, principal: Principal, at: datetime
+) -> str | None:
+    """Why somebody may not decide a request that is open, whatever they do."""
     if request.state is not RequestState.OPEN:
         return None
     try:
         require(principal, Role.REVIEWER)
         request.admit(person)
+        check_sign_in(principal, request.policy, at)
     except Forbidden as error:
         return error.message
+    except SignInTooOld:
+        return None
     return None
 
 

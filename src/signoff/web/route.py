@@ -171,6 +171,8 @@ def problem(request: Request, error: Exception, by: str | None) -> Response:
     known = _known(error)
     status = status_of(known)
     message = known.message
+    at = request.url
+    here = f"{at.path}?{at.query}" if at.query else at.path
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("a page failed", exception="".join(traceback.format_exception(error)))
         message = "The server has made a mistake. Its log has the details."
@@ -183,6 +185,8 @@ def problem(request: Request, error: Exception, by: str | None) -> Response:
         message=message,
         code=known.code,
         status_code=status,
+        again=1 if isinstance(known, errors.SignInTooOld) else None,
+        back=here if request.method == "GET" else base_of(request),
     )
 
 

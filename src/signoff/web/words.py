@@ -193,6 +193,8 @@ _FIELDS: Mapping[str, str] = {
     "escalate": "Escalation",
     "otherwise": "At the deadline",
     "notify": "Channels",
+    "sign_in_within": "Signed in",
+    "by_message": "From a message",
     "calendar": "Calendar",
 }
 
@@ -212,6 +214,13 @@ def _value(name: str, policy: Policy) -> Markup:
             return people(value)
         case "within":
             return escape(f"within {span(value)}" if value is not None else "none")
+        case "sign_in_within":
+            if value is None:
+                return escape("at any time")
+            return escape(f"no longer than {span(value)} ago")
+        case "by_message":
+            said = {"yes": "by its link", "sign_in": "after signing in", "no": "no"}
+            return escape(said[value])
         case "remind":
             return escape(", ".join(f"after {span(each)}" for each in value) or "none")
         case "escalate":
