@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from signoff.domain.errors import FieldError, InvalidPolicy
 from signoff.domain.policy import (
+    BY_MESSAGE,
     CALL,
     FIELDS,
     PRIORITIES,
@@ -32,6 +33,8 @@ FULL = {
     "escalate": [{"after": "PT20H", "to": ["group:boss"], "priority": "urgent"}],
     "otherwise": {"action": "reject", "values": {"why": 1}, "note": "too late"},
     "notify": ["mail"],
+    "sign_in_within": "PT15M",
+    "by_message": "sign_in",
     "calendar": "office",
 }
 
@@ -120,6 +123,8 @@ def test_json_without_sources_was_given_by_the_call():
         ({"otherwise": {"action": "x", "values": 1}}, "/otherwise/values", "must be an object"),
         ({"otherwise": {"action": "x", "note": 1}}, "/otherwise/note", "must be a string"),
         ({"otherwise": {"action": "x", "why": 1}}, "/otherwise", "has 'why'"),
+        ({"sign_in_within": 15}, "/sign_in_within", "15 is no duration"),
+        ({"by_message": True}, "/by_message", "must be one of yes, sign_in, no"),
         ({"calendar": ""}, "/calendar", "must be the name of a calendar"),
     ],
 )
@@ -169,6 +174,8 @@ values = {
     ),
     "otherwise": st.sampled_from(["reject", {"action": "x", "values": {"a": [1]}, "note": "n"}]),
     "notify": st.lists(st.sampled_from(["mail", "chat"]), unique=True),
+    "sign_in_within": st.sampled_from(["15m", HOUR]),
+    "by_message": st.sampled_from(BY_MESSAGE),
     "calendar": st.just("office"),
 }
 layers = st.builds(

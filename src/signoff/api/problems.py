@@ -28,7 +28,13 @@ from signoff.answering import (
 from signoff.api.lingering import LingeringResponse
 from signoff.db.pool import OperationalError
 from signoff.domain import errors
-from signoff.domain.errors import FieldError, InvalidInput, RequestClosed, SignInTooOld, SignoffError
+from signoff.domain.errors import (
+    FieldError,
+    InvalidInput,
+    RequestClosed,
+    SignInTooOld,
+    SignoffError,
+)
 from signoff.domain.jsontext import pointer
 from signoff.log import get_logger
 

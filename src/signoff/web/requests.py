@@ -305,10 +305,8 @@ async def _page(
     at = office.now()
     refusal = _refusal(request, person, visit.principal, at)
     is_open = request.state is RequestState.OPEN
-    again = None
-    if is_open and refusal is None and (notice is None or notice.again is None):
-        if is_stale(visit.principal, request.policy, at):
-            again = _again_at(visit, request)
+    told = refusal is not None or (notice is not None and notice.again is not None)
+    stale = is_open and not told and is_stale(visit.principal, request.policy, at)
     return page(
         visit.request,
         "request.html",
@@ -321,7 +319,7 @@ async def _page(
         choices=[] if refusal else _choices(request, typed, parameters.get("as") == "json"),
         refusal=refusal,
         notice=notice,
-        again=again,
+        again=_again_at(visit, request) if stale else None,
         handled=handled,
         sent=visit.form,
         entries=entries,
@@ -371,9 +369,7 @@ def _is_settled(request: Request, thread: Thread) -> bool:
     return thread.status is not ThreadStatus.BUSY and request.delivery is not Delivery.PENDING
 
 
-def _refusal(
-    request: Request, person: Reviewer, principal: Principal, at: datetime
-) -> str | None:
+def _refusal(request: Request, person: Reviewer, principal: Principal, at: datetime) -> str | None:
     """Why somebody may not decide a request that is open, whatever they do."""
     if request.state is not RequestState.OPEN:
         return None
