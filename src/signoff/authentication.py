@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from signoff import cookies
 from signoff.domain.errors import Forbidden, Unauthenticated
 from signoff.domain.key import PREFIX
 from signoff.domain.principal import Principal, Role
@@ -46,7 +47,7 @@ async def identify(request: Request, *, page: bool = False, again: bool = False)
     if key is not None:
         principal: Principal = await request.app.state.desk.office.keyring.principal(key)
         return principal
-    if (token := request.cookies.get(SESSION)) is not None:
+    if (token := cookies.get(request, SESSION)) is not None:
         found = await signed_in(
             request.app.state.desk.office,
             token,

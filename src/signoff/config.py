@@ -22,6 +22,7 @@ from pydantic_settings import (
 
 from signoff.domain.duration import parse
 from signoff.domain.errors import ConfigError, InvalidPolicy
+from signoff.domain.session import SessionRules
 from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
 TABLES = ("breakpoints", "calendar", "policy", "user")
@@ -113,6 +114,21 @@ class Settings(BaseSettings):
         default=False,
         description="Let `serve` believe the header X-Signoff-Principal of whoever calls.",
     )
+    session_idle: Duration = Field(
+        default=SessionRules().idle,
+        ge=timedelta(minutes=1),
+        description="How long somebody stays signed in without doing anything.",
+    )
+    session_longest: Duration = Field(
+        default=SessionRules().longest,
+        ge=timedelta(minutes=1),
+        description="How long somebody stays signed in in any case.",
+    )
+    session_rotation: Duration = Field(
+        default=SessionRules().rotation,
+        ge=timedelta(minutes=1),
+        description="How old the token of a session becomes before it is replaced.",
+    )
     key_rate: int = Field(
         default=6000, ge=1, description="Calls a minute with one API key that a server takes."
     )
@@ -123,6 +139,13 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         Field(default="info", description="What is logged: debug, info, warning or error, and up.")
     )
+
+    @property
+    def session_rules(self) -> SessionRules:
+        """How long somebody stays signed in."""
+        return SessionRules(
+            idle=self.session_idle, longest=self.session_longest, rotation=self.session_rotation
+        )
 
     @classmethod
     def settings_customise_sources(

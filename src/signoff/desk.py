@@ -121,6 +121,7 @@ class Signoff(FrontDesk):
                 catalog=catalog,
                 now=self._now,
                 book=self._book,
+                session_rules=self.settings.session_rules,
             )
             self._office.keyring.per_minute = self.settings.key_rate
             await declare_users(database, self._book().users)

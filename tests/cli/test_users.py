@@ -123,3 +123,10 @@ def test_a_password_is_set_from_standard_input_and_taken_away(
     assert removed == {"user": "jane", "password": False}
     monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
     assert "no user nobody" in signoff("users", "password", "nobody").err
+
+
+def test_a_user_is_signed_out_everywhere(signoff: Cli):
+    signoff("users", "add", "jane")
+    done = signoff("users", "sign-out", "jane", "--json").json
+    assert done == {"user": "jane", "sessions_ended": 0}
+    assert "no user nobody" in signoff("users", "sign-out", "nobody").err

@@ -13,23 +13,24 @@ from signoff.db import audit
 from signoff.domain.audit import ACCESS
 from signoff.domain.errors import InvalidInput, RateLimited, Unauthenticated, UserNotFound
 from signoff.domain.principal import Role
+from signoff.domain.session import SessionRules
 from signoff.domain.user import User
 from signoff.service import sessions
 from signoff.service.sessions import (
-    AT_MOST,
-    IDLE,
     OVERLAP,
-    ROTATED,
     TRIES,
     WINDOW,
     can_anybody_come_in,
     set_password,
     sign_in,
     sign_out,
+    sign_out_user,
     signed_in,
 )
 from signoff.service.users import put_users, remove_user
 from tests.conftest import Clock, OpenDesk
+
+IDLE, AT_MOST, ROTATED = SessionRules().idle, SessionRules().longest, SessionRules().rotation
 
 PASSWORD = "correct horse battery"
 
@@ -171,6 +172,47 @@ async def test_a_copy_of_a_replaced_token_ends_the_session(desk: Signoff, clock:
     assert not await is_in(desk, old)
     assert not await is_in(desk, found.token)
     assert (await events(desk))[-1] == "user.session_revoked"
+
+
+async def test_the_settings_say_how_long_a_session_goes_on(
+    open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_hasher", Quick)
+    settings = {"session_idle": "10m", "session_longest": "1h", "session_rotation": "5m"}
+    desk = await open_desk({}, work=False, now=clock, **settings)
+    await put_users(desk.office, [User(name="jane")])
+    await set_password(desk.office, "jane", PASSWORD, by="ann")
+    idle, busy = await enter(desk), await enter(desk)
+    for _ in range(6):
+        clock.forward(timedelta(minutes=10))
+        found = await signed_in(desk.office, busy, rotate=True)
+        assert found is not None
+        assert found.token is not None
+        busy = found.token
+    clock.forward(timedelta(seconds=1))
+    assert not await is_in(desk, busy)
+    assert not await is_in(desk, idle)
+
+
+async def test_signing_in_ends_the_session_that_the_browser_had(desk: Signoff) -> None:
+    first, elsewhere = await enter(desk), await enter(desk)
+    second = await sign_in(desk.office, "jane", PASSWORD, address="10.0.0.1", instead_of=first)
+    assert [await is_in(desk, each) for each in (first, elsewhere, second)] == [False, True, True]
+
+
+async def test_an_admin_signs_a_user_out_everywhere(desk: Signoff) -> None:
+    await put_users(desk.office, [User(name="tom")])
+    await set_password(desk.office, "tom", PASSWORD, by="ann")
+    tokens = [await enter(desk), await enter(desk), await enter(desk, name="tom")]
+    assert await sign_out_user(desk.office, "jane", by="ann") == 2
+    assert [await is_in(desk, token) for token in tokens] == [False, False, True]
+    async with desk.office.database.connection() as conn:
+        entry = (await audit.of_thread(conn, ACCESS))[-1]
+    assert (entry["event"], entry["by"]) == ("user.signed_out", "ann")
+    assert entry["data"] == {"user": "jane", "sessions_ended": 2}
+    assert await sign_out_user(desk.office, "jane", by="ann") == 0
+    with pytest.raises(UserNotFound):
+        await sign_out_user(desk.office, "nobody", by="ann")
 
 
 @pytest.mark.parametrize("how", ["everywhere", "password", "no password", "removed"])

@@ -7,9 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from signoff import Role, Signoff
-from signoff.authentication import SESSION, nobody_else
+from signoff.authentication import nobody_else
+from signoff.domain.session import SessionRules
 from signoff.domain.user import User
 from signoff.service import sessions
 from signoff.service.sessions import set_password
@@ -28,6 +31,9 @@ async def desk(open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatc
     await put_users(desk.office, [User(name="jane", role=Role.OPERATOR)])
     await set_password(desk.office, "jane", PASSWORD, by="ann")
     return desk
+
+
+SESSION = "__Host-signoff_session"
 
 
 def browser(desk: Signoff, url: str = "https://signoff.example") -> httpx.AsyncClient:
@@ -63,6 +69,43 @@ async def test_one_signs_in_and_comes_to_where_one_wanted_to_go(desk: Signoff) -
         assert page.status_code == 200
         assert "Sign out everywhere" in page.text
         assert (await http.get("/requests")).status_code == 200
+
+
+async def test_cookies_are_named_after_how_far_they_go(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_hasher", Quick)
+    desk = await open_desk({}, public_url="https://signoff.example")
+    await put_users(desk.office, [User(name="jane")])
+    await set_password(desk.office, "jane", PASSWORD, by="ann")
+    mounted = Starlette(routes=[Mount("/desk", desk.asgi_app(authenticate=nobody_else))])
+    # The proxy in front speaks https with the browser, and http with us.
+    for app, root, prefix in (
+        (desk.asgi_app(authenticate=nobody_else), "", "__Host-"),
+        (mounted, "/desk", "__Secure-"),
+    ):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://inside") as http:
+            page = await http.get(f"{root}/inbox/sign-in")
+            [token] = set(re.findall(r'name="csrf" value="(\w+)"', page.text))
+            [secret] = page.headers.get_list("set-cookie")
+            assert secret.startswith(f"{prefix}signoff_csrf=")
+            done = await http.post(
+                f"{root}/inbox/sign-in",
+                data={"csrf": token, **JANE},
+                headers={"cookie": secret.partition(";")[0]},
+            )
+        [cookie] = done.headers.get_list("set-cookie")
+        assert cookie.startswith(f"{prefix}signoff_session=")
+        assert {"HttpOnly", "Secure", f"Path={root or '/'}", "SameSite=lax"} <= set(
+            cookie.split("; ")
+        )
+        assert "domain" not in cookie.lower()
+        value = cookie.partition(";")[0]
+        for shown, status in ((value, 200), (value.removeprefix(prefix), 401)):
+            async with httpx.AsyncClient(transport=transport, base_url="http://inside") as http:
+                answer = await http.get(f"{root}/inbox", headers={"cookie": shown})
+                assert answer.status_code == status, shown
 
 
 async def test_the_wrong_password_shows_the_form_again_without_it(desk: Signoff) -> None:
@@ -146,10 +189,10 @@ async def test_a_page_that_is_left_open_keeps_no_session_alive(
         await submit(http, **JANE)
         await submit(other, **JANE)
         for _ in range(3):
-            clock.forward(sessions.IDLE / 3)
+            clock.forward(SessionRules().idle / 3)
             assert (await http.get("/requests", headers=by_itself)).status_code == 200
             assert (await other.get("/requests")).status_code == 200
-        clock.forward(sessions.IDLE / 3)
+        clock.forward(SessionRules().idle / 3)
         assert (await http.get("/requests", headers=by_itself)).status_code == 401
         assert (await other.get("/requests")).status_code == 200
 
@@ -160,7 +203,7 @@ async def test_a_page_has_the_token_replaced_when_it_is_old(desk: Signoff, clock
         first = http.cookies.get(SESSION)
         await http.get("/inbox")
         assert http.cookies.get(SESSION) == first
-        clock.forward(sessions.ROTATED * 1.1)
+        clock.forward(SessionRules().rotation * 1.1)
         assert (await http.get("/inbox")).status_code == 200
         second = http.cookies.get(SESSION)
         assert second != first

@@ -41,6 +41,7 @@ COMMANDS = {
     "users groups": "List the groups with who is in them, or change those of a user.",
     "users away": "Say who stands in for a user, and when.",
     "users password": "Give a user a password to sign in with, or take it away.",
+    "users sign-out": "Sign a user out everywhere.",
     "keys": "Keep the API keys with which programs act.",
     "keys create": "Make an API key, and show it once.",
     "keys list": "List the API keys.",

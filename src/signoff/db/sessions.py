@@ -14,14 +14,28 @@ DELETED_AT_ONCE = 1000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """Somebody who is signed in. `current` says that it was found by its newest token."""
+    """Somebody who is signed in. `current` says that it was found by its newest token.
+
+    `authenticated_at` is when they have last shown who they are, which may have been elsewhere and
+    before; None where nobody says.
+    """
 
     user: str
     method: str
     signed_in_at: datetime
+    authenticated_at: datetime | None
     seen_at: datetime
     rotated_at: datetime
     current: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """A session that there was."""
+
+    user: str
+    method: str
+    id_token: str | None
 
 
 async def password_of(conn: Connection, name: str) -> str | None:
@@ -46,14 +60,32 @@ async def any_password(conn: Connection) -> bool:
     )
 
 
-async def insert(conn: Connection, hash: bytes, *, user: str, method: str, at: datetime) -> None:
+async def insert(
+    conn: Connection,
+    hash: bytes,
+    *,
+    user: str,
+    method: str,
+    at: datetime,
+    authenticated_at: datetime | None,
+    id_token: str | None,
+) -> None:
     """A new session."""
     await conn.execute(
         """
-        INSERT INTO sessions (hash, user_name, method, signed_in_at, seen_at, rotated_at)
-        VALUES (%(hash)s, %(user)s, %(method)s, %(at)s, %(at)s, %(at)s)
+        INSERT INTO sessions (hash, user_name, method, signed_in_at, authenticated_at, seen_at,
+                              rotated_at, id_token)
+        VALUES (%(hash)s, %(user)s, %(method)s, %(at)s, %(authenticated_at)s, %(at)s,
+                %(at)s, %(id_token)s)
         """,
-        {"hash": hash, "user": user, "method": method, "at": at},
+        {
+            "hash": hash,
+            "user": user,
+            "method": method,
+            "at": at,
+            "authenticated_at": authenticated_at,
+            "id_token": id_token,
+        },
     )
 
 
@@ -61,7 +93,8 @@ async def get(conn: Connection, hash: bytes) -> Session | None:
     """The session that has, or had before, the token of this hash."""
     cursor = await conn.execute(
         """
-        SELECT user_name, method, signed_in_at, seen_at, rotated_at, hash = %(hash)s AS current
+        SELECT user_name, method, signed_in_at, authenticated_at, seen_at, rotated_at,
+               hash = %(hash)s AS current
           FROM sessions WHERE hash = %(hash)s OR previous_hash = %(hash)s
         """,
         {"hash": hash},
@@ -89,15 +122,15 @@ async def rotate(conn: Connection, hash: bytes, new: bytes, *, at: datetime) -> 
     return await won(cursor)
 
 
-async def end(conn: Connection, hash: bytes) -> str | None:
-    """End the session that has, or had, this token; whose it was."""
+async def end(conn: Connection, hash: bytes) -> Ended | None:
+    """End the session that has, or had, this token; what it was."""
     cursor = await conn.execute(
         "DELETE FROM sessions WHERE hash = %(hash)s OR previous_hash = %(hash)s "
-        "RETURNING user_name",
+        "RETURNING user_name, method, id_token",
         {"hash": hash},
     )
     row = await cursor.fetchone()
-    return row["user_name"] if row else None
+    return None if row is None else Ended(user=row.pop("user_name"), **row)
 
 
 async def end_all(conn: Connection, users: Sequence[str]) -> int:

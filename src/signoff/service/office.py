@@ -13,6 +13,7 @@ from signoff.db.jobs import Jobs
 from signoff.db.notices import Notices
 from signoff.db.pool import Connection, Database
 from signoff.db.threads import Locked
+from signoff.domain.session import SessionRules
 from signoff.domain.thread import Lease
 from signoff.graph.assignment import Assignment
 from signoff.graph.catalog import Catalog, assistant_id
@@ -55,6 +56,7 @@ class Office:
     hand: Hand | None = None
     book: Book = PolicyBook
     memory: Memory = field(default_factory=Memory)
+    session_rules: SessionRules = field(default_factory=SessionRules)
     together: Together = field(init=False)
     keyring: Keyring = field(init=False)
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from signoff.db import audit, keys, notices, sessions, users
-from signoff.db.sessions import Session
+from signoff.db.pool import Connection
+from signoff.db.sessions import Ended, Session
 from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import (
     FieldError,
@@ -33,15 +34,6 @@ SHORTEST = 12
 """The fewest characters of a password."""
 
 LONGEST = 1000
-
-IDLE = timedelta(hours=8)
-"""How long a session goes on without anybody doing something."""
-
-AT_MOST = timedelta(days=7)
-"""How long a session goes on in any case."""
-
-ROTATED = timedelta(hours=1)
-"""How old a token may become before it is replaced."""
 
 OVERLAP = timedelta(minutes=1)
 """How long the token before still opens. Later it can only be somebody else's copy."""
@@ -100,8 +92,10 @@ async def set_password(office: Office, name: str, password: str | None, *, by: s
         await notices.access_changed(conn)
 
 
-async def sign_in(office: Office, name: str, password: str, *, address: str) -> str:
-    """Begin a session; its token.
+async def sign_in(
+    office: Office, name: str, password: str, *, address: str, instead_of: str | None = None
+) -> str:
+    """Begin a session; its token. One that this browser had before, by its token, ends.
 
     Raises:
         Unauthenticated: It is not this user's password; whether there is such a user is not said.
@@ -123,7 +117,6 @@ async def sign_in(office: Office, name: str, password: str, *, address: str) -> 
     if not await _compute(_fits, hashed or _of_nobody(), password) or hashed is None:
         await _note(office, "user.sign_in_failed", SYSTEM, at, name=name, address=address)
         raise Unauthenticated("The name or the password is not right.")
-    token = secrets.token_urlsafe(32)
     renewed = None
     if _hasher().check_needs_rehash(hashed):
         renewed = await _compute(_hasher().hash, password)
@@ -135,18 +128,58 @@ async def sign_in(office: Office, name: str, password: str, *, address: str) -> 
         if renewed is not None:
             await sessions.set_password(conn, name, renewed)
         await sessions.succeeded(conn, [here])
-        await sessions.delete_old(conn, attempts=at - WINDOW, sessions=at - AT_MOST)
-        await sessions.insert(conn, digest(token), user=name, method="password", at=at)
-        await audit.append(
-            conn,
-            AuditEntry(
-                event="user.signed_in",
-                thread_id=ACCESS,
-                by=name,
-                at=at,
-                data={"method": "password", "address": address},
-            ),
+        beginning = Beginning(
+            user=name, method="password", at=at, authenticated_at=at, address=address
         )
+        return await begin(conn, office, beginning, instead_of=instead_of)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beginning:
+    """Somebody has shown who they are: how, from where, and as far as that is known when.
+
+    `id_token` is what their OpenID provider says of it, and `details` what else the audit has.
+    """
+
+    user: str
+    method: str
+    at: datetime
+    authenticated_at: datetime | None
+    address: str
+    id_token: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def begin(
+    conn: Connection, office: Office, given: Beginning, *, instead_of: str | None
+) -> str:
+    """Begin a session; its token, which is a new one whatever the browser had before."""
+    token = secrets.token_urlsafe(32)
+    data = {"method": given.method, **given.details, "address": given.address}
+    longest = office.session_rules.longest
+    await sessions.delete_old(conn, attempts=given.at - WINDOW, sessions=given.at - longest)
+    if instead_of is not None and await sessions.end(conn, digest(instead_of)) is not None:
+        await notices.access_changed(conn)
+    await sessions.insert(
+        conn,
+        digest(token),
+        user=given.user,
+        method=given.method,
+        at=given.at,
+        authenticated_at=given.authenticated_at,
+        id_token=given.id_token,
+    )
+    await audit.append(
+        conn,
+        AuditEntry(
+            event="user.signed_in",
+            thread_id=ACCESS,
+            by=given.user,
+            at=given.at,
+            data=data,
+            method=given.method,
+        ),
+    )
     return token
 
 
@@ -171,11 +204,11 @@ async def signed_in(
         role=user.role,
         graphs=within(user.graphs, None),
         method=session.method,
-        signed_in_at=session.signed_in_at,
+        signed_in_at=session.authenticated_at,
     )
     if not session.current:
         return SignedIn(principal)
-    if rotate and there and at - session.rotated_at > ROTATED:
+    if rotate and there and at - session.rotated_at > office.session_rules.rotation:
         new = secrets.token_urlsafe(32)
         async with office.database.connection() as conn:
             won = await sessions.rotate(conn, hashed, digest(new), at=at)
@@ -187,7 +220,8 @@ async def signed_in(
 
 
 async def _goes_on(office: Office, session: Session, hashed: bytes, at: datetime) -> bool:
-    if at - session.seen_at <= IDLE and at - session.signed_in_at <= AT_MOST:
+    rules = office.session_rules
+    if at - session.seen_at <= rules.idle and at - session.signed_in_at <= rules.longest:
         if session.current or at - session.rotated_at <= OVERLAP:
             return True
         event, by = "user.session_revoked", SYSTEM
@@ -205,19 +239,39 @@ async def _goes_on(office: Office, session: Session, hashed: bytes, at: datetime
     return False
 
 
-async def sign_out(office: Office, token: str, *, everywhere: bool = False) -> None:
-    """End the session of this token; with `everywhere`, all of the same user's."""
+async def sign_out(office: Office, token: str, *, everywhere: bool = False) -> Ended | None:
+    """End the session of this token; with `everywhere`, all of the same user's. What it was."""
     at = office.now()
     async with office.database.transaction() as conn:
-        user = await sessions.end(conn, digest(token))
-        if user is not None:
-            ended = 1 + (await sessions.end_all(conn, [user]) if everywhere else 0)
-            data = {"sessions_ended": ended}
-            await audit.append(
-                conn,
-                AuditEntry(event="user.signed_out", thread_id=ACCESS, by=user, at=at, data=data),
-            )
+        session = await sessions.end(conn, digest(token))
+        if session is not None:
+            ended = 1 + (await sessions.end_all(conn, [session.user]) if everywhere else 0)
+            await audit.append(conn, _signed_out(session.user, session.user, at, ended))
             await notices.access_changed(conn)
+    return session
+
+
+async def sign_out_user(office: Office, name: str, *, by: str) -> int:
+    """End all sessions of a user; how many there were.
+
+    Raises:
+        UserNotFound: There is no such user.
+    """
+    check_principal(by)
+    at = office.now()
+    async with office.database.transaction() as conn:
+        if await users.lock(conn, name) is None:
+            raise UserNotFound(f"There is no user {name}: see `signoff users list`.")
+        ended = await sessions.end_all(conn, [name])
+        if ended:
+            await audit.append(conn, _signed_out(name, by, at, ended))
+            await notices.access_changed(conn)
+    return ended
+
+
+def _signed_out(user: str, by: str, at: datetime, ended: int) -> AuditEntry:
+    data = {"user": user, "sessions_ended": ended}
+    return AuditEntry(event="user.signed_out", thread_id=ACCESS, by=by, at=at, data=data)
 
 
 async def can_anybody_come_in(office: Office) -> bool:

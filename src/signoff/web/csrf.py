@@ -16,6 +16,7 @@ from secrets import token_hex
 from starlette.requests import Request
 from starlette.responses import Response
 
+from signoff import cookies
 from signoff.domain.errors import Forbidden
 
 COOKIE = "signoff_csrf"
@@ -26,7 +27,7 @@ _SECRET = re.compile(r"[0-9a-f]{32}")
 
 def secret_of(request: Request) -> str:
     """The secret of this browser: that of its cookie, else a new one for `keep`."""
-    known = request.cookies.get(COOKIE, "")
+    known = cookies.get(request, COOKIE) or ""
     if not _SECRET.fullmatch(known):
         known = request.scope.setdefault("signoff.csrf", token_hex(16))
     return known
@@ -35,14 +36,7 @@ def secret_of(request: Request) -> str:
 def keep(request: Request, response: Response) -> None:
     """Have the browser keep its secret, if it is new."""
     if (fresh := request.scope.get("signoff.csrf")) is not None:
-        response.set_cookie(
-            COOKIE,
-            fresh,
-            path=f"{request.scope.get('root_path', '')}/inbox",
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        cookies.keep(request, response, COOKIE, fresh)
 
 
 def token(request: Request) -> str:
@@ -57,7 +51,7 @@ def check(request: Request, given: str) -> None:
     Raises:
         Forbidden: It did not.
     """
-    known = request.cookies.get(COOKIE, "")
+    known = cookies.get(request, COOKIE) or ""
     site = request.headers.get("sec-fetch-site", "same-origin")
     salt, seal = given[:16], given[16:]
     if (

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from signoff import cookies
 from signoff.acting import acting
 from signoff.answering import Desk, InternalError, status_of
 from signoff.authentication import NEW_SESSION, SESSION, identify, require
@@ -93,24 +94,12 @@ class PageRoute(APIRoute):
                     request.scope[_KEY] = _Visit(request, desk, principal, form)
                     response = await handle(request)
                 if (token := request.scope.get(NEW_SESSION)) is not None:
-                    keep_session(request, response, token)
+                    cookies.keep(request, response, SESSION, token)
                 return response
             except Exception as error:
                 return problem(request, error, by)
 
         return answer
-
-
-def keep_session(request: Request, response: Response, token: str) -> None:
-    """Have the browser keep the token of a session, for as long as it is open."""
-    response.set_cookie(
-        SESSION,
-        token,
-        path=request.scope.get("root_path") or "/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
 
 
 _KEY = "signoff.visit"

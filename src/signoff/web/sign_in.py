@@ -11,13 +11,14 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from signoff import cookies
 from signoff.authentication import SESSION
 from signoff.domain.errors import RateLimited, Unauthenticated
 from signoff.domain.principal import Role
 from signoff.service import sessions
 from signoff.web import csrf, form_data
 from signoff.web.headers import PAGE
-from signoff.web.route import PageRoute, Visit, base_of, keep_session, page, problem
+from signoff.web.route import PageRoute, Visit, base_of, page, problem
 
 
 class _Door(APIRoute):
@@ -61,13 +62,17 @@ async def sign_in(request: Request) -> Response:
     address = request.client.host if request.client else "unknown"
     try:
         token = await sessions.sign_in(
-            request.app.state.desk.office, name, form.get("password", ""), address=address
+            request.app.state.desk.office,
+            name,
+            form.get("password", ""),
+            address=address,
+            instead_of=cookies.get(request, SESSION),
         )
     except (Unauthenticated, RateLimited) as error:
         status = 429 if isinstance(error, RateLimited) else 401
         return _form(request, next=next, name=name, refusal=error.message, status=status)
     response = Response(status_code=303, headers={**PAGE, "location": path_within(request, next)})
-    keep_session(request, response, token)
+    cookies.keep(request, response, SESSION, token)
     return response
 
 
@@ -75,11 +80,11 @@ async def sign_in(request: Request) -> Response:
 async def sign_out(visit: Visit) -> Response:
     """End this session, or all of one's own."""
     request = visit.request
-    if (token := request.cookies.get(SESSION)) is not None:
+    if (token := cookies.get(request, SESSION)) is not None:
         everywhere = "everywhere" in visit.form
         await sessions.sign_out(visit.office, token, everywhere=everywhere)
     response = Response(status_code=303, headers={**PAGE, "location": f"{visit.base}/sign-in"})
-    response.delete_cookie(SESSION, path=request.scope.get("root_path") or "/")
+    cookies.drop(request, response, SESSION)
     return response
 
 
