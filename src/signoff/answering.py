@@ -51,6 +51,18 @@ class MethodNotAllowed(SignoffError):
     code = "method_not_allowed"
 
 
+class CallTooSlow(SignoffError):
+    """The body did not arrive in time."""
+
+    code = "call_too_slow"
+
+
+class UnknownHost(SignoffError):
+    """The server does not go by the name that it was called by."""
+
+    code = "unknown_host"
+
+
 class ServerStopping(SignoffError):
     """The server was told to stop, and could not wait any longer for what the call waits for."""
 
@@ -82,6 +94,8 @@ STATUS: Mapping[type[SignoffError], HTTPStatus] = {
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     RouteNotFound: HTTPStatus.NOT_FOUND,
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
+    CallTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    UnknownHost: HTTPStatus.MISDIRECTED_REQUEST,
     ServerStopping: HTTPStatus.SERVICE_UNAVAILABLE,
     InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }

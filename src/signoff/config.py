@@ -110,6 +110,34 @@ class Settings(BaseSettings):
         description="The address that people reach the server at, such as "
         "https://signoff.firm.com: links in messages begin with it.",
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto hold.",
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Names that the server goes by, such as `*.firm.com`; none: whatever is asked.",
+    )
+    read_timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        description="How long the head of a call may take to arrive, and then its body.",
+    )
+    max_connections: int = Field(
+        default=1000, ge=1, description="Connections that a server takes; more get 503."
+    )
+    metrics: bool = Field(default=True, description="Serve figures for Prometheus.")
+    metrics_host: str = Field(
+        default="127.0.0.1", description="The address that `metrics_port` is on."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="A port for /metrics alone. None: a server has them on its own, a worker none.",
+    )
+    tracing: bool = Field(
+        default=False, description="Send traces by OpenTelemetry; it takes `signoff[otel]`."
+    )
     insecure: bool = Field(
         default=False,
         description="Let `serve` believe the header X-Signoff-Principal of whoever calls.",
@@ -138,6 +166,10 @@ class Settings(BaseSettings):
     )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         Field(default="info", description="What is logged: debug, info, warning or error, and up.")
+    )
+
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="json or text; auto: text in a terminal, else JSON."
     )
 
     @property

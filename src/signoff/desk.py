@@ -180,7 +180,10 @@ class Signoff(FrontDesk):
         from signoff.web.app import install
 
         app = create_app(
-            self, authenticate=authenticate or header_principal, lifespan=self._while_served
+            self,
+            settings=self.settings,
+            authenticate=authenticate or header_principal,
+            lifespan=self._while_served,
         )
         install(app)
         return app

@@ -8,9 +8,12 @@ any logging hears of warnings, on standard error, and of nothing below them.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from structlog.contextvars import bound_contextvars, clear_contextvars, get_contextvars
 from structlog.typing import EventDict, WrappedLogger
 
 
@@ -21,7 +24,11 @@ class Logger:
         self._configured = structlog.get_logger(name)
         self._plain = structlog.wrap_logger(
             logging.getLogger(name),
-            processors=[structlog.stdlib.filter_by_level, _line],
+            processors=[
+                structlog.stdlib.filter_by_level,
+                structlog.contextvars.merge_contextvars,
+                _line,
+            ],
             wrapper_class=structlog.stdlib.BoundLogger,
             cache_logger_on_first_use=True,
         )
@@ -33,6 +40,24 @@ class Logger:
 def get_logger(name: str) -> Any:
     """The logger of a module."""
     return Logger(name)
+
+
+@contextmanager
+def bound(**about: str) -> Iterator[None]:
+    """Have each line that is logged in here say what it is about, also those of other libraries."""
+    with bound_contextvars(**about):
+        yield
+
+
+def begin_anew() -> None:
+    """Have this task's lines say nothing of what had it made."""
+    clear_contextvars()
+
+
+def call_id() -> str | None:
+    """The id of the HTTP call that is under way here."""
+    found: str | None = get_contextvars().get("call_id")
+    return found
 
 
 def _line(_: WrappedLogger, __: str, event: EventDict) -> tuple[tuple[str], dict[str, Any]]:

@@ -31,8 +31,10 @@ from signoff.api import (
     unsupported,
 )
 from signoff.api.docs import add_docs
+from signoff.api.edge import Edge
 from signoff.api.principals import HEADER, header_principal
 from signoff.authentication import Authenticate
+from signoff.config import Settings
 from signoff.domain.errors import SignoffError
 
 DESCRIPTION = """
@@ -49,6 +51,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def create_app(
     desk: Desk,
     *,
+    settings: Settings,
     authenticate: Authenticate = header_principal,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
@@ -77,6 +80,7 @@ def create_app(
     for module in (*supported, unsupported):
         app.include_router(module.router)
     add_docs(app)
+    app.add_middleware(Edge, settings=settings)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

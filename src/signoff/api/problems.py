@@ -36,7 +36,7 @@ from signoff.domain.errors import (
     SignoffError,
 )
 from signoff.domain.jsontext import pointer
-from signoff.log import get_logger
+from signoff.log import call_id, get_logger
 
 log = get_logger(__name__)
 
@@ -45,6 +45,7 @@ MEDIA_TYPE = "application/problem+json"
 
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"www-authenticate": "Signoff"},
+    408: {"connection": "close"},
     413: {"connection": "close"},
     503: {"retry-after": "1"},
 }
@@ -116,9 +117,12 @@ def _problem(error: SignoffError, headers: Mapping[str, str]) -> Response:
     if isinstance(error, errors.RateLimited):
         headers = {**headers, "retry-after": str(_seconds(error.retry_after))}
     # Who is refused for the size of a body may be sending it still.
+    told = document(error)
+    if (call := call_id()) is not None:
+        told["call_id"] = call
     response = LingeringResponse if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE else Response
     return response(
-        orjson.dumps(document(error)),
+        orjson.dumps(told),
         status_code=status.value,
         media_type=MEDIA_TYPE,
         headers={**headers, **HEADERS.get(status, {}), **_challenge(error)},

@@ -116,7 +116,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
-WITH_BODY = (400, 413, 415)
+WITH_BODY = (400, 408, 413, 415)
 """What a route with a body may answer besides."""
 
 _MEANING: Mapping[int, str] = {
@@ -124,6 +124,7 @@ _MEANING: Mapping[int, str] = {
     401: "Nobody is named as the caller",
     403: "The caller may not",
     404: "It does not exist, or the caller may not know that it does",
+    408: "The body did not arrive in time",
     409: "Not as things stand",
     413: "The body is too large",
     415: "The body is not declared to be JSON",

@@ -43,6 +43,9 @@ class Problem(Shape):
     detail: str = Field(description="For people; it may be reworded at any time.")
     code: str = Field(description="Stable: branch on it. See docs/reference/errors.md.")
     errors: list[FieldProblem] = Field(default=[], description="Where, as far as that is known.")
+    call_id: str | None = Field(
+        default=None, description="The call, as in `X-Request-ID` and in the server's log."
+    )
     request_id: str | None = Field(default=None, description="With `request_closed`: the request.")
     state: RequestState | None = Field(
         default=None, description="With `request_closed`: what it is now."

@@ -38,7 +38,7 @@ def run(host: str | None, port: int | None, supervisor: int | None, listener: in
     inherited = None if listener is None else socket(fileno=listener)
     with _project_may_be_broken(line):
         settings = settings_here()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     if inherited is None:
         refuse_strangers(host or settings.host)
         inherited = bind(host or settings.host, settings.port if port is None else port)

@@ -14,8 +14,12 @@ QUIET = {"procrastinate": logging.WARNING, "uvicorn": logging.WARNING, "asyncio"
 """Whose everyday messages nobody wants."""
 
 
-def configure(level: str) -> None:
-    """Log what is at `level` or above, of Signoff and of all libraries; once per process."""
+def configure(level: str, format: str = "auto") -> None:
+    """Log what is at `level` or above, of Signoff and of all libraries; once per process.
+
+    In JSON lines or as text, or as fits where they go.
+    """
+    as_text = format == "text" or (format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -34,7 +38,7 @@ def configure(level: str) -> None:
         _WithoutSecrets(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *(_for_people() if sys.stderr.isatty() else _for_programs()),
+                *(_for_people() if as_text else _for_programs()),
             ],
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
         )
@@ -57,7 +61,9 @@ class _WithoutSecrets(structlog.stdlib.ProcessorFormatter):
 def _for_people() -> list[Processor]:
     # Plain tracebacks: the colourful ones print local variables, and with them what they hold.
     return [
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        ),
     ]
 
 
@@ -70,8 +76,11 @@ def _for_programs() -> list[Processor]:
 
 
 def _message_first(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """The time, the level and the message first: that is what one looks for in a line."""
-    first = ("timestamp", "level", "event", "logger")
+    """The time, the level, the message and what it is about first: one looks for these."""
+    first = (
+        *("timestamp", "level", "event", "logger"),
+        *("call_id", "thread_id", "run_id", "request_id"),
+    )
     return {
         **{name: event[name] for name in first if name in event},
         **{name: value for name, value in event.items() if name not in first},

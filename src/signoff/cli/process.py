@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -84,15 +85,20 @@ class Process:
     async def _serve(
         self, desk: Signoff, listener: socket, stop: Stop, on_ready: Callable[[], None]
     ) -> None:
-        grace = self.settings.shutdown_grace.total_seconds()
+        settings = self.settings
+        grace = settings.shutdown_grace.total_seconds()
+        patience = settings.read_timeout.total_seconds()
         server = HttpServer(
             uvicorn.Config(
                 desk.asgi_app(authenticate=self.authenticate),
-                http=Connection,
+                http=partial(Connection, patience=patience),  # type: ignore[arg-type]
                 ws="none",
                 log_config=None,
-                access_log=self.settings.log_level == "debug",
+                access_log=False,  # it has whole addresses: see `signoff.api.edge`
                 server_header=False,
+                proxy_headers=bool(settings.trusted_proxies),
+                forwarded_allow_ips=list(settings.trusted_proxies),
+                limit_concurrency=settings.max_connections,
                 timeout_graceful_shutdown=max(1, round(grace)),
             )
         )

@@ -24,7 +24,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
     nobody could, it does not start.
     """
     settings = settings_here()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     listener = bind(host or settings.host, settings.port if port is None else port)
     if settings.insecure:
         log.warning(

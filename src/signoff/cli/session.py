@@ -69,7 +69,7 @@ async def open_desk() -> AsyncIterator[FrontDesk]:
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """
     settings = settings_here()
-    logs.configure("debug" if settings.log_level == "debug" else "warning")
+    logs.configure("debug" if settings.log_level == "debug" else "warning", settings.log_format)
     async with database_address(settings) as url:
         await probe(url)
         async with open_front_desk(url, settings) as desk:

@@ -16,6 +16,6 @@ def worker() -> None:
     its runs end for as long as `shutdown_grace`, and hands the rest over to others.
     """
     settings = settings_here()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     process = Process(settings=settings, work=True)
     run_loop(process.run(Stop(), lambda: print("Signoff worker is ready", flush=True)))

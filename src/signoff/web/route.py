@@ -146,6 +146,7 @@ HEADINGS = {
     401: "Nobody is signed in",
     403: "You may not do this",
     404: "There is nothing here",
+    408: "That took too long",
     409: "Not as things stand",
     413: "That is too large",
     422: "That cannot be used",
