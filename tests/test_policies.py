@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signoff.domain.errors import InvalidPolicy
+from signoff.domain.notification import Occasion
 from signoff.domain.policy import CALL, FIELDS, Fallback, Policy
+from signoff.domain.preferences import Preferences
 from signoff.domain.user import Absence, User
 from signoff.fallbacks import kind_names
 from signoff.policies import CONDITIONS, PolicyBook
@@ -350,9 +352,50 @@ def test_users_have_groups_and_substitutes_while_they_are_away():
             ),
             Absence(substitute="tom", since=datetime(2026, 12, 24, 11, tzinfo=UTC)),
         ),
+        preferences=Preferences(timezone=ZoneInfo("Europe/Berlin")),
     )
     until = datetime(2026, 2, 1, tzinfo=UTC)
     assert tom == User(name="tom", absences=(Absence(substitute="jane@firm.com", until=until),))
+
+
+def test_users_say_how_they_are_told():
+    text = """[[user]]
+name = "jane"
+apprise = ["slack://${SLACK_TOKEN}/#legal", "tgram://123:abc/456"]
+notify = { channels = ["email", "slack"], about = "groups" }
+quiet = { hours = "20:00-07:00", days = ["sat", "sun"], urgent = false }
+digest = "daily 08:00"
+timezone = "Europe/Berlin"
+"""
+    [jane] = book(text, users=[]).users
+    assert [channel for channel, _ in jane.ways] == ["slack", "telegram"]
+    assert jane.wishes.to_json() == {
+        "notify": {
+            "channels": ["email", "slack"],
+            "occasions": [each.value for each in Occasion],
+            "about": "groups",
+        },
+        "quiet": {"hours": "20:00-07:00", "days": ["sat", "sun"], "urgent": False},
+        "digest": "daily 08:00",
+        "timezone": "Europe/Berlin",
+    }
+
+
+def test_what_is_wrong_with_how_users_are_told_is_said_with_its_line_and_no_secret():
+    text = """[[user]]
+name = "jane"
+apprise = ["slack://a/b/c",
+  "syslog://secret"]
+quiet = "at night"
+digest = "sometimes"
+"""
+    said = refused(text, users=[])
+    assert [each.removeprefix("signoff.toml:").split(" is ")[0] for each in said] == [
+        "4: apprise.1",
+        "5: quiet",
+        "6: digest",
+    ]
+    assert "secret" not in str(said)
 
 
 def test_no_group_can_be_named_that_there_is_not_and_who_may_still_come_is_a_doubt():

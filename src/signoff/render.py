@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from signoff.domain.address import EMAIL, masked
 from signoff.domain.errors import InvalidInput, SignoffError
 from signoff.domain.key import Key
 from signoff.domain.request import BREAKPOINT, Request
@@ -29,7 +30,10 @@ RUN_STATUS = {
 
 
 def user_json(user: User) -> dict[str, Any]:
-    """A user; `until` is the moment from which it is there again."""
+    """A user; `until` is the moment from which it is there again.
+
+    Addresses are without their secrets. `chosen` says that the preferences are their own.
+    """
     return {
         "name": user.name,
         "groups": list(user.groups),
@@ -44,6 +48,9 @@ def user_json(user: User) -> dict[str, Any]:
             }
             for absence in user.absences
         ],
+        "addresses": [masked(*way) for way in user.ways if way[0] != EMAIL],
+        "preferences": user.wishes.to_json(),
+        "chosen": user.chosen is not None,
     }
 
 

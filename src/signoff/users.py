@@ -6,8 +6,15 @@
     email = "jane@firm.com"
     role = "operator"
     graphs = ["contracts"]
+    apprise = ["slack://${SLACK_TOKEN}/#legal"]
+    notify = ["email", "slack"]
+    quiet = "20:00-07:00"
+    digest = "daily 08:00"
     timezone = "Europe/Berlin"
     away = [{ from = 2026-12-21, until = 2027-01-03, substitute = "tom@firm.com" }]
+
+What there is to say about notifications is that of `signoff.preferences`. A `${NAME}` in an address
+is an environment variable of whoever sends: so the address holds no secret where it is kept.
 
 Dates are days in the user's time zone, UTC unless it is given; `until` is the last day away. What
 has an offset, such as 2026-12-21T12:00:00+01:00, is taken as the moment that it is.
@@ -18,10 +25,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, NoReturn
-from zoneinfo import ZoneInfo
 
+from signoff import preferences as wishes
+from signoff.domain.address import HOSTED, SERVICES, channel_of
 from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
 from signoff.domain.jsontext import pointer
+from signoff.domain.preferences import BY_DEFAULT, FIELDS
 from signoff.domain.principal import GROUP, KEY, Role, check_principal
 from signoff.domain.user import Absence, User
 
@@ -41,6 +50,11 @@ def read(table: Mapping[str, object]) -> User:
             values[key] = _READ.get(key, _unknown)(value, pointer(key))
         except InvalidPolicy as error:
             errors += error.errors
+    preferences = BY_DEFAULT
+    try:
+        preferences = wishes.read({key: table[key] for key in FIELDS if key in table})
+    except InvalidPolicy as error:
+        errors += error.errors
     absences: tuple[Absence, ...] = ()
     try:
         absences = _absences(table.get("away", []), "/away", values["timezone"])
@@ -59,6 +73,8 @@ def read(table: Mapping[str, object]) -> User:
         absences=absences,
         role=values.get("role", Role.REVIEWER),
         graphs=values.get("graphs"),
+        addresses=values.get("apprise", ()),
+        preferences=preferences,
     )
 
 
@@ -114,9 +130,26 @@ def _email(value: object, at: str) -> str:
 
 def _timezone(value: object, at: str) -> tzinfo:
     try:
-        return ZoneInfo(value)  # type: ignore[arg-type]
-    except (TypeError, KeyError, ValueError, OSError):
-        _refuse(at, f"{value!r:.80} is no time zone, such as Europe/Berlin")
+        return wishes.timezone(value, at)
+    except InvalidPolicy:
+        return UTC  # said once, by the preferences
+
+
+def _addresses(value: object, at: str) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple):
+        _refuse(at, 'must be a list of addresses, such as ["slack://${SLACK_TOKEN}/#legal"]')
+    for n, each in enumerate(listed):
+        try:
+            channel_of(each)
+        except (TypeError, ValueError):
+            # Never the address itself: it may hold a secret.
+            _refuse(
+                f"{at}/{n}",
+                f"is no address that people are reached at: it begins with one of "
+                f"{', '.join(f'{scheme}://' for scheme in sorted(SERVICES | HOSTED))}",
+            )
+    return tuple(dict.fromkeys(listed))
 
 
 def _absences(value: object, at: str, timezone: tzinfo) -> tuple[Absence, ...]:
@@ -155,6 +188,8 @@ _READ: Mapping[str, Callable[[Any, str], Any]] = {
     "email": _email,
     "role": _role,
     "graphs": _graphs,
+    "apprise": _addresses,
+    **dict.fromkeys(FIELDS, lambda value, _: value),
     "timezone": _timezone,
     "away": lambda value, _: value,
 }

@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from signoff.domain.preferences import Preferences
 from tests.cli.conftest import Cli
 
 
@@ -21,7 +22,12 @@ def test_users_are_added_listed_and_removed(signoff: Cli):
         "role": "reviewer",
         "graphs": None,
         "away": [],
+        "addresses": [],
+        "preferences": Preferences().to_json(),
+        "chosen": False,
     }
+    jane = signoff("users", "add", "jane@firm.com", "--apprise", "slack://a/b/c", "--json").json
+    assert [each[:9] for each in jane["addresses"]] == ["slack://…"]
     signoff("users", "add", "tom@firm.com")
     listed = signoff("users", "list", "--json").json["items"]
     assert [user["name"] for user in listed] == ["jane@firm.com", "tom@firm.com"]
@@ -78,6 +84,7 @@ def test_somebody_who_is_away_has_a_substitute_until_they_are_back(signoff: Cli)
         (["add", "jane", "--group", " "], 1, "groups.0"),
         (["add"], 2, "name"),
         (["away", "jane", "--substitute", "nobody"], 1, "no user nobody"),
+        (["add", "jane", "--apprise", "syslog://"], 1, "is no address"),
         (["away", "jane"], 2, "--back"),
         (["away", "jane", "--back", "--substitute", "tom"], 2, "--back"),
         (["away", "jane", "--substitute", "tom", "--from", "soon"], 2, "no date"),

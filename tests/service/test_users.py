@@ -13,7 +13,9 @@ import pytest
 from langgraph.graph import START, StateGraph
 from structlog.testing import capture_logs
 
-from signoff import Signoff, ask
+from signoff import Signoff, ask, preferences
+from signoff.db import audit
+from signoff.domain.audit import ACCESS
 from signoff.domain.errors import Forbidden, InvalidPolicy
 from signoff.domain.user import User
 from signoff.policy_file import PolicyFile
@@ -36,6 +38,29 @@ async def test_what_a_command_changed_stays_until_the_file_says_something_new(
     assert await list_users(office) == [User(name="ann"), replace(JANE, groups=("hr",)), TOM]
     await declare_users(office.database, [replace(JANE, email="j@firm.com")], forget_others=True)
     assert await list_users(office) == [User(name="ann"), replace(JANE, email="j@firm.com")]
+
+
+async def test_what_people_chose_themselves_stays_whatever_the_file_says(
+    open_desk: OpenDesk,
+) -> None:
+    office = (await open_desk({}, work=False)).office
+    said = preferences.read({"quiet": "20:00-07:00", "timezone": "Europe/Berlin"})
+    jane = replace(JANE, addresses=("slack://a/b/c",), preferences=said)
+    await declare_users(office.database, [jane])
+    assert await list_users(office) == [jane]
+    chosen = preferences.read({"notify": [], "digest": "daily 09:30"})
+    await change_user(office, "jane", lambda user: replace(user, chosen=chosen), by="jane")
+    await declare_users(office.database, [replace(jane, groups=("hr",))])
+    assert await list_users(office) == [replace(jane, groups=("hr",), chosen=chosen)]
+
+
+async def test_the_audit_says_how_somebody_is_told_but_no_secret(open_desk: OpenDesk) -> None:
+    office = (await open_desk({}, work=False)).office
+    await put_users(office, [replace(JANE, addresses=("slack://TokenA/TokenB/TokenC",))])
+    async with office.database.connection() as conn:
+        entries = await audit.of_thread(conn, ACCESS)
+    assert "slack://…" in str(entries)
+    assert "Token" not in str(entries)
 
 
 async def test_many_processes_that_begin_at_once_keep_the_same_users(open_desk: OpenDesk) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from signoff import preferences
 from signoff.db.pool import Connection, Json, won
+from signoff.domain.preferences import BY_DEFAULT, Preferences
 from signoff.domain.principal import Role
 from signoff.domain.user import Absence, User
 
-COLUMNS = "name, email, groups, absences, role, graphs"
+COLUMNS = "name, email, groups, absences, role, graphs, addresses, preferences, chosen"
 """What is read of a user."""
 
 
@@ -22,7 +24,14 @@ def _user(row: dict[str, Any]) -> User:
         absences=tuple(_absence(each) for each in row["absences"]),
         role=Role(row["role"]),
         graphs=None if row["graphs"] is None else tuple(row["graphs"]),
+        addresses=tuple(row["addresses"]),
+        preferences=_preferences(row["preferences"]) or BY_DEFAULT,
+        chosen=_preferences(row["chosen"]),
     )
+
+
+def _preferences(data: dict[str, Any] | None) -> Preferences | None:
+    return None if data is None else preferences.read(data)
 
 
 def _absence(data: dict[str, Any]) -> Absence:
@@ -49,6 +58,9 @@ def _row(user: User) -> dict[str, Any]:
         "absences": Json(absences),
         "role": user.role.value,
         "graphs": None if user.graphs is None else list(user.graphs),
+        "addresses": list(user.addresses),
+        "preferences": _wishes(user.preferences if user.preferences != BY_DEFAULT else None),
+        "chosen": _wishes(user.chosen),
         "declared": Json(_declared(user, absences)),
     }
 
@@ -58,18 +70,27 @@ def _declared(user: User, absences: list[dict[str, Any]]) -> list[Any]:
     said: list[Any] = [user.email, list(user.groups), absences]
     if user.role is not Role.REVIEWER or user.graphs is not None:
         said += [user.role.value, user.graphs and list(user.graphs)]
+    if user.addresses or user.preferences != BY_DEFAULT:
+        said += [list(user.addresses), user.preferences.to_json()]
     return said
+
+
+def _wishes(wishes: Preferences | None) -> Json | None:
+    return None if wishes is None else Json(wishes.to_json())
 
 
 async def put(conn: Connection, user: User) -> None:
     """A user as given, new or in place of the one of that name."""
     await conn.execute(
         """
-        INSERT INTO users (name, email, groups, absences, role, graphs)
-        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s, %(role)s, %(graphs)s)
+        INSERT INTO users (name, email, groups, absences, role, graphs,
+                           addresses, preferences, chosen)
+        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s, %(role)s, %(graphs)s,
+                %(addresses)s, %(preferences)s, %(chosen)s)
         ON CONFLICT (name) DO UPDATE
            SET email = EXCLUDED.email, groups = EXCLUDED.groups, absences = EXCLUDED.absences,
-               role = EXCLUDED.role, graphs = EXCLUDED.graphs
+               role = EXCLUDED.role, graphs = EXCLUDED.graphs, addresses = EXCLUDED.addresses,
+               preferences = EXCLUDED.preferences, chosen = EXCLUDED.chosen
         """,
         _row(user),
     )
@@ -78,15 +99,19 @@ async def put(conn: Connection, user: User) -> None:
 async def declare(conn: Connection, user: User) -> bool:
     """A user as a file has it; False, and nothing changed, if the file had it so before.
 
-    What was changed since by other means stays as long as the file says nothing new.
+    What was changed since by other means stays as long as the file says nothing new, and what
+    people chose themselves stays whatever it says.
     """
     cursor = await conn.execute(
         """
-        INSERT INTO users (name, email, groups, absences, role, graphs, declared)
-        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s, %(role)s, %(graphs)s, %(declared)s)
+        INSERT INTO users (name, email, groups, absences, role, graphs,
+                           addresses, preferences, declared)
+        VALUES (%(name)s, %(email)s, %(groups)s, %(absences)s, %(role)s, %(graphs)s,
+                %(addresses)s, %(preferences)s, %(declared)s)
         ON CONFLICT (name) DO UPDATE
            SET email = EXCLUDED.email, groups = EXCLUDED.groups, absences = EXCLUDED.absences,
-               role = EXCLUDED.role, graphs = EXCLUDED.graphs, declared = EXCLUDED.declared
+               role = EXCLUDED.role, graphs = EXCLUDED.graphs, addresses = EXCLUDED.addresses,
+               preferences = EXCLUDED.preferences, declared = EXCLUDED.declared
          WHERE users.declared IS DISTINCT FROM EXCLUDED.declared
         RETURNING name
         """,

@@ -7,6 +7,7 @@ Apprise also knows ways to write to this machine's own log or to any host, which
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 EMAIL = "email"
 """The channel of e-mail addresses."""
@@ -93,5 +94,10 @@ def channel_of(address: str) -> str:
 
 
 def masked(channel: str, address: str) -> str:
-    """An address as it may be shown: e-mail as it is, of others only what they lead to."""
-    return address if channel == EMAIL else f"{scheme_of(address)}://…"
+    """An address as it may be shown: e-mail as it is, of others only where they lead.
+
+    The end is of its SHA-256, so that one can be told from another.
+    """
+    if channel == EMAIL:
+        return address
+    return f"{scheme_of(address)}://…{sha256(address.encode()).hexdigest()[:6]}"

@@ -30,14 +30,20 @@ def add(
         list[str] | None,
         typer.Option(help="Only what belongs to this graph; may be given several times."),
     ] = None,
+    apprise: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS", help="An address in a chat, in place of those there are; repeatable."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a user, or add to one that there is: groups, e-mail address, role, graphs."""
+    """Add a user, or add to one that there is: groups, addresses, role, graphs."""
     table: dict[str, Any] = {
         "name": name,
         "groups": [each.removeprefix(GROUP) for each in group or ()],
     }
-    further = {"email": email, "role": role, "graphs": graph or None}
+    further = {"email": email, "role": role, "graphs": graph or None, "apprise": apprise}
     given = tables.read(table | {key: value for key, value in further.items() if value is not None})
 
     def added(user: User) -> User:
@@ -48,6 +54,7 @@ def add(
             email=given.email or user.email,
             role=role or user.role,
             graphs=user.graphs if given.graphs is None else given.graphs,
+            addresses=given.addresses or user.addresses,
         )
 
     after = run(_change(name, added))
