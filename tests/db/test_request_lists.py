@@ -12,10 +12,12 @@ import pytest
 from signoff.db import request_lists
 from signoff.db.pool import Database
 from signoff.db.request_lists import CLOSED, SORTS, Filter
+from signoff.domain.decision import Outcome
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 STATES = ("open", "open", "open", *CLOSED)
+OUTCOME = Outcome(action="approve", values={}, note=None, by="jane", at=NOW).to_json()
 
 FILTERS = {
     "everything": Filter(),
@@ -53,7 +55,7 @@ def request(n: int) -> dict[str, Any]:
         "audience": [[], ["jane"], ["group:legal", "tom"], ["tom"]][n % 4 if n % 9 else 1],
         "priority": n % 4,
         "state": state,
-        "outcome": {"action": "approve"} if state in ("decided", "expired") else None,
+        "outcome": OUTCOME if state in ("decided", "expired") else None,
         "deadline": None if n % 3 == 0 else NOW + timedelta(hours=n % 7 - 3),
         "opened_at": NOW - timedelta(days=n % 11),
         "closed_at": None if state == "open" else NOW + timedelta(days=n % 6),
@@ -153,3 +155,19 @@ async def test_lists_are_counted_together_as_far_as_it_matters(
     fitting = {n: sum(fits(f, each) for each in REQUESTS) for n, f in FILTERS.items()}
     assert counted == {name: min(number, 6) for name, number in fitting.items()}
     assert {0, 6} < set(counted.values())
+
+
+async def test_threads_are_listed_together_unless_one_has_too_many(
+    filled: None, database: Database
+) -> None:
+    newest = {}
+    async with database.connection() as conn:
+        for id_ in ("t3", "t4", "t9"):
+            rows, _, _ = await request_lists.page(
+                conn, Filter(thread_id=id_), sort="-opened_at", limit=50, after=None
+            )
+            newest[id_] = rows
+        asked = [*newest, "unknown"]
+        assert await request_lists.of_threads(conn, asked, limit=7) == {**newest, "unknown": []}
+        few = await request_lists.of_threads(conn, asked, limit=6)
+    assert few == {"t3": None, "t4": None, "t9": None, "unknown": []}

@@ -182,6 +182,25 @@ async def page(
     return [requests.with_votes(row) for row in found.rows], found.following, found.total
 
 
+async def of_threads(
+    conn: Connection, thread_ids: Sequence[str], *, limit: int
+) -> dict[str, list[Request] | None]:
+    """The requests of each of these threads, the newest first; None for one that has more."""
+    columns = f"{requests.COLUMNS}, {requests.VOTES}"
+    cursor = await conn.execute(
+        f"""
+        SELECT found.* FROM unnest(%s::text[]) AS asked (asked_id) CROSS JOIN LATERAL (
+            SELECT {columns} FROM requests WHERE thread_id = asked_id
+             ORDER BY opened_at DESC, id DESC LIMIT %s) AS found
+        """,
+        (list(thread_ids), limit + 1),
+    )
+    found: dict[str, list[Request]] = {each: [] for each in thread_ids}
+    for row in await cursor.fetchall():
+        found[row["thread_id"]].append(requests.with_votes(row))
+    return {id_: rows if len(rows) <= limit else None for id_, rows in found.items()}
+
+
 async def count(conn: Connection, filter_: Filter, at_most: int) -> int:
     """How many requests a filter lets through; one more than `at_most` if there are more."""
     [found] = (await counts(conn, {"": filter_}, at_most)).values()

@@ -29,9 +29,13 @@ from signoff.domain.thread import Thread, ThreadStatus, is_thread_id
 from signoff.ids import is_id
 from signoff.service.office import Office
 from signoff.service.reviewers import as_reviewer
+from signoff.service.together import FEW
 
 MAX_PAGE = 200
 """The most rows that one page has."""
+
+NEWEST = "-opened_at"
+"""How a list is sorted unless it is said."""
 
 MAX_OFFSET = 2**31
 """How far into a list an offset may reach."""
@@ -63,7 +67,7 @@ async def list_requests(
     overdue: bool | None = None,
     priority: str | None = None,
     q: str | None = None,
-    sort: str = "-opened_at",
+    sort: str = NEWEST,
     limit: int = 50,
     cursor: str | None = None,
     graphs: Collection[str] | None = None,
@@ -117,9 +121,15 @@ async def list_requests(
         q=q,
         graphs=graphs,
     )
+    after = decode_cursor(cursor, sort)
+    is_all_of_it = filter_ == Filter(thread_id=thread_id) and after is None and limit >= FEW
+    if thread_id is not None and is_all_of_it and sort == NEWEST:
+        all_ = await office.together.requests_of(thread_id)
+        if all_ is not None:
+            return RequestPage(all_, None, len(all_))
     async with office.database.connection() as conn:
         items, following, total = await request_lists.page(
-            conn, filter_, sort=sort, limit=limit, after=decode_cursor(cursor, sort)
+            conn, filter_, sort=sort, limit=limit, after=after
         )
     following_cursor = encode_cursor(following, sort)
     return RequestPage(items, following_cursor, min(total, MOST), total_exact=total <= MOST)

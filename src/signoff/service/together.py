@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from operator import attrgetter
 
-from signoff.db import decisions, requests, runs, stream_events
+from signoff.db import decisions, request_lists, requests, runs, stream_events
 from signoff.db.batch import Batch
 from signoff.db.decisions import Recorded, Recording
 from signoff.db.jobs import Jobs
@@ -13,7 +13,11 @@ from signoff.db.pool import Connection, Database
 from signoff.db.requests import Known
 from signoff.db.runs import Beginning, Ending
 from signoff.db.stream_events import Page, Place
+from signoff.domain.request import Request
 from signoff.domain.thread import Lease
+
+FEW = 50
+"""How many requests a thread may have for its list to be read together with others."""
 
 
 class Together:
@@ -30,6 +34,7 @@ class Together:
         self._recordings = Batch(self._record, attrgetter("thread_id"))
         self._endings = Batch(self._look_at_endings, _itself)
         self._known = Batch(self._look_at_known, _itself)
+        self._listed = Batch(self._list_threads, _itself)
         self._pages = Batch(self._look_at_streams, _itself)
 
     async def begin(self, beginning: Beginning) -> Lease | None:
@@ -54,6 +59,11 @@ class Together:
         """See `signoff.db.requests.known_at`."""
         return await self._known.put(thread_id)
 
+    async def requests_of(self, thread_id: str) -> list[Request] | None:
+        """All requests of a thread, the newest first; None if there are more than `FEW`."""
+        [found] = await self._listed.put(thread_id)
+        return found
+
     async def page(self, place: Place) -> Page:
         """See `signoff.db.stream_events.pages`."""
         return await self._pages.put(place)
@@ -73,6 +83,11 @@ class Together:
         async with self._database.connection() as conn:
             found = await requests.known_at(conn, batch)
         return [found[each] for each in batch]
+
+    async def _list_threads(self, batch: Sequence[str]) -> Sequence[tuple[list[Request] | None]]:
+        async with self._database.connection() as conn:
+            found = await request_lists.of_threads(conn, batch, limit=FEW)
+        return [(found[each],) for each in batch]
 
     async def _begin(self, batch: Sequence[Beginning]) -> Sequence[tuple[Lease | None]]:
         unheard = {each.thread_id: each.run.graph for each in batch if each.worker is None}
