@@ -7,6 +7,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+KEY = f"signoff_{'0' * 12}_{'0' * 43}"
+"""The API key that `bench.processes.migrate` puts into the database under test."""
+
 
 class Connection:
     """One kept-alive HTTP/1.1 connection to a local server."""
@@ -57,7 +60,7 @@ class Connection:
 
     async def _ask(self, method: str, path: str, data: bytes) -> tuple[str, list[str]]:
         self._writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: bench\r\nX-Signoff-Principal: bench\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: bench\r\nX-API-Key: {KEY}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
             + data
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from bench.http import KEY
 from bench.processes import SIGNOFF, address, database, environment, migrate, project, running
 from signoff.db import embedded
 
@@ -92,13 +93,13 @@ def main() -> None:
         embedded.start(Path(name)) as server,
     ):
         url = database(server.url, "inbox")
-        migrate(url)
+        migrate(url, caller="jane@firm.com")
         fill(url, given.open)
         folder = project(Path(name) / "project", {"drafts": "./graph.py:graph"})
         folder.joinpath("graph.py").write_text(GRAPH, encoding="utf-8")
         command = [*SIGNOFF, "serve", "--port", "0"]
         with running(command, environment(url), folder, "ready at") as (_, line):
-            headers = {"X-Signoff-Principal": "jane@firm.com"}
+            headers = {"x-api-key": KEY}
             with httpx.Client(
                 base_url=f"http://{address(line)}", headers=headers, timeout=60
             ) as http:

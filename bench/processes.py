@@ -14,6 +14,9 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from bench.http import KEY
+from signoff.domain.key import digest, parts_of
+
 ROOT = Path(__file__).resolve().parent.parent
 
 SIGNOFF = [sys.executable, "-m", "signoff.cli"]
@@ -26,8 +29,8 @@ def database(url: str, name: str) -> str:
     return make_conninfo(url, dbname=name)
 
 
-def migrate(url: str) -> None:
-    """Give a database Signoff's schema."""
+def migrate(url: str, *, caller: str = "bench") -> None:
+    """Give a database Signoff's schema, and let somebody in with `bench.http.KEY`."""
     subprocess.run(
         [*SIGNOFF, "migrate"],
         env={**os.environ, "SIGNOFF_DATABASE_URL": url},
@@ -35,6 +38,18 @@ def migrate(url: str) -> None:
         check=True,
         stdout=subprocess.DEVNULL,
     )
+    parts = parts_of(KEY)
+    assert parts is not None
+    key_id, secret = parts
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("INSERT INTO signoff.users (name, role) VALUES (%s, 'admin')", (caller,))
+        conn.execute(
+            """
+            INSERT INTO signoff.keys (id, hash, name, user_name, role, created_at, created_by)
+            VALUES (%s, %s, 'bench', %s, 'admin', now(), 'bench')
+            """,
+            (key_id, digest(secret), caller),
+        )
 
 
 def project(folder: Path, graphs: dict[str, str]) -> Path:
@@ -49,7 +64,7 @@ def environment(url: str) -> dict[str, str]:
     """What Signoff's processes are started with."""
     return {
         "SIGNOFF_DATABASE_URL": url,
-        "SIGNOFF_INSECURE": "1",
+        "SIGNOFF_KEY_RATE": str(10**9),  # the program under test is not to slow down who measures
         "SIGNOFF_LOG_LEVEL": "warning",
         "PYTHONPATH": f"{ROOT / 'src'}{pathsep}{ROOT}",
     }

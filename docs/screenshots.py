@@ -16,9 +16,9 @@ from typing import Any
 from playwright.async_api import Browser, async_playwright
 
 from signoff import Signoff
-from signoff.api.principals import dev_principal
 from signoff.config import Settings
 from signoff.domain.request import Request
+from signoff.own_machine import OwnMachine
 from tests.api.conftest import serving
 from tests.web import graphs
 
@@ -117,7 +117,7 @@ async def main() -> None:
         async with month.desk as desk:
             await month.pass_by()
             pages = await month.leave_open()
-            app = desk.asgi_app(authenticate=dev_principal("jane@firm.com"))
+            app = desk.asgi_app(authenticate=OwnMachine("jane@firm.com"))
             async with serving(app) as url, async_playwright() as playwright:
                 browser = await playwright.chromium.launch(
                     executable_path=chromium, args=["--no-sandbox"]

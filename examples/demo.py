@@ -24,7 +24,7 @@ HOST, PORT = "127.0.0.1", 8124
 READY_WITHIN = 120.0  # seconds; the first start creates the database
 STOP_WITHIN = 30.0  # seconds
 UNKNOWN = {"id": "REQUEST_ID", "thread_id": "THREAD_ID"}
-REQUESTER = {"X-Signoff-Principal": "sales@firm.com"}
+REQUESTER = {"Cookie": "signoff_acts_as=sales@firm.com"}  # one of signoff.toml; in `dev` alone
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ Or over HTTP (all of it: {address}/docs):
 
   curl '{address}/requests?state=open'
   curl '{address}/requests/{last["id"]}/decisions' \\
-    -H 'Content-Type: application/json' -H 'X-Signoff-Principal: jane@firm.com' \\
+    -H 'Content-Type: application/json' -b signoff_acts_as=jane@firm.com \\
     -d '{{"action": "approve", "note": "Fine with me."}}'
   curl '{address}/threads/{last["thread_id"]}/state'
 

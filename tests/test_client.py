@@ -15,6 +15,7 @@ from signoff.client import AsyncClient, Client
 from signoff.domain.errors import RateLimited
 from signoff.service.keys import create_key
 from tests.api.conftest import Api, address, api
+from tests.people import as_
 
 __all__ = ["address", "api"]
 
@@ -24,9 +25,10 @@ T = TypeVar("T")
 class Both:
     """The async client; and the sync one in a thread of its own, called the same way."""
 
-    def __init__(self, url: str, kind: str, principal: str | None = "jane") -> None:
-        self.sync = Client(url, principal=principal) if kind == "sync" else None
-        self.other = AsyncClient(url, principal=principal)
+    def __init__(self, url: str, kind: str, by: str | None = "jane") -> None:
+        headers = None if by is None else as_(by)
+        self.sync = Client(url, headers=headers) if kind == "sync" else None
+        self.other = AsyncClient(url, headers=headers)
 
     async def call(self, name: str, *args: Any, **more: Any) -> Any:
         """Call a method by its name."""
@@ -139,7 +141,7 @@ async def test_what_the_desk_refuses_is_raised_as_the_library_raises_it(
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_nobody_is_refused(address: str, kind: str) -> None:
-    nobody = Both(address, kind, principal=None)
+    nobody = Both(address, kind, by=None)
     with pytest.raises(errors.Unauthenticated):
         await nobody.call("requests")
     await nobody.close()
@@ -149,7 +151,7 @@ async def test_nobody_is_refused(address: str, kind: str) -> None:
 async def test_the_caller_may_have_any_name(api: Api, address: str, kind: str) -> None:
     await api.wait("t")
     request = await api.the_request("t")
-    jürgen = Both(address, kind, principal="jürgen@firm.com")
+    jürgen = Both(address, kind, by="jürgen@firm.com")
     assert (await jürgen.call("decide", request["id"], "approve")).outcome.by == "jürgen@firm.com"
     await jürgen.close()
 
@@ -201,7 +203,7 @@ async def test_a_key_says_who_calls_and_too_many_calls_are_an_error_of_their_own
 ) -> None:
     _, text = await create_key(api.desk.office, "program", by="ann")
     api.desk.office.keyring.per_minute = 1
-    async with AsyncClient(address, key=text) as desk:
+    async with AsyncClient(address, api_key=text) as desk:
         assert (await desk.requests()).total == 0
         with pytest.raises(RateLimited) as error:
             await desk.requests()

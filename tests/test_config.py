@@ -113,6 +113,16 @@ def test_a_wrong_variable_is_named_and_its_value_is_not(
     assert refused(project) == "SIGNOFF_GRAPHS: it is to be JSON"
 
 
+def test_a_setting_that_is_gone_is_said_with_what_takes_its_place(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    toml(project, "port = 9000\ninsecure = false\n")
+    assert refused(project).startswith("signoff.toml:2: the setting insecure is gone: whoever")
+    monkeypatch.setenv("SIGNOFF_INSECURE", "1")
+    assert "SIGNOFF_INSECURE is gone" in refused(project)
+    assert "`signoff keys create`" in refused(project)
+
+
 def test_a_file_that_is_named_has_to_exist(project: Path):
     with pytest.raises(ConfigError, match="there is no file"):
         load(project, file=project / "other.toml")

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from graph import builder
 from pydantic import BaseModel
 
-from signoff import Signoff, SignoffError, errors
+from signoff import Principal, Signoff, SignoffError, errors
 
 User = Annotated[str, Header(alias="X-User", min_length=1)]
 """Who calls; in the real application its session says so."""
@@ -23,6 +23,12 @@ STATUS = {
     errors.Conflict: status.HTTP_409_CONFLICT,
     errors.InvalidInput: status.HTTP_422_UNPROCESSABLE_CONTENT,
 }
+
+
+def signed_in(request: Request) -> Principal | None:
+    """The same for Signoff: a reviewer, who decides what the policies admit them to."""
+    user = request.headers.get("X-User")
+    return Principal(name=user) if user else None
 
 
 class NewWorkflow(BaseModel):
@@ -86,7 +92,7 @@ def create_app(desk: Signoff) -> FastAPI:
         thread = await desk.wait(workflow_id)
         return {"workflow_id": workflow_id, "state": thread.values}
 
-    app.mount("/signoff", desk.asgi_app())
+    app.mount("/signoff", desk.asgi_app(authenticate=signed_in))
     return app
 
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Header, HTTPException, Request, status
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
-from signoff import Signoff, SignoffError, errors
+from signoff import Principal, Signoff, SignoffError, errors
 
 User = Annotated[str, Header(alias="X-User", min_length=1)]
 """Who calls; in the real application its session says so."""
@@ -24,6 +24,12 @@ STATUS = {
     errors.Conflict: status.HTTP_409_CONFLICT,
     errors.InvalidInput: status.HTTP_422_UNPROCESSABLE_CONTENT,
 }
+
+
+def signed_in(request: Request) -> Principal | None:
+    """The same for Signoff: a reviewer, who decides what the policies admit them to."""
+    user = request.headers.get("X-User")
+    return Principal(name=user) if user else None
 
 
 class NewOrder(BaseModel):
@@ -92,7 +98,7 @@ def create_app(desk: Signoff) -> FastAPI:
     async def order(order_id: str) -> dict[str, Any]:
         return order_json(await desk.thread(order_id))
 
-    app.mount("/signoff", desk.asgi_app())
+    app.mount("/signoff", desk.asgi_app(authenticate=signed_in))
     return app
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -19,7 +20,10 @@ from signoff import cookies
 from signoff.domain.errors import Forbidden, Unauthenticated
 from signoff.domain.key import PREFIX
 from signoff.domain.principal import Principal, Role
+from signoff.log import get_logger
 from signoff.service.sessions import signed_in
+
+log = get_logger(__name__)
 
 Authenticate: TypeAlias = Callable[[Request], "Principal | Awaitable[Principal | None] | None"]
 
@@ -107,8 +111,24 @@ def _shown_key(request: Request) -> str | None:
     return keys.pop() if keys else None
 
 
-def nobody_else(_request: Request) -> None:
+def nobody_else(request: Request) -> None:
     """Know nobody but those with a key or a session."""
+    ignore_header(request)
+
+
+HEADER = "X-Signoff-Principal"
+"""What callers could once name themselves by. It means nothing."""
+
+
+def ignore_header(request: Request) -> None:
+    """Say in the log, once, that a header is sent for nothing."""
+    if HEADER in request.headers:
+        _warn_of_header()
+
+
+@cache
+def _warn_of_header() -> None:
+    log.warning(f"the header {HEADER} means nothing: callers send an API key, or sign in")
 
 
 def require(principal: Principal, role: Role) -> None:

@@ -31,6 +31,12 @@ TABLES = ("breakpoints", "calendar", "policy", "user")
 PREFIX = "SIGNOFF_"
 """What the names of Signoff's environment variables begin with."""
 
+GONE = {
+    "insecure": "whoever calls has an API key (`signoff keys create`) or signs in (`signoff users "
+    "password`); on your own machine `signoff dev` takes neither"
+}
+"""Settings that there were, and what takes their place."""
+
 
 def _duration(value: Any) -> timedelta:
     try:
@@ -138,10 +144,6 @@ class Settings(BaseSettings):
     tracing: bool = Field(
         default=False, description="Send traces by OpenTelemetry; it takes `signoff[otel]`."
     )
-    insecure: bool = Field(
-        default=False,
-        description="Let `serve` believe the header X-Signoff-Principal of whoever calls.",
-    )
     session_idle: Duration = Field(
         default=SessionRules().idle,
         ge=timedelta(minutes=1),
@@ -200,12 +202,13 @@ def load(project: Path, *, file: Path | None = None) -> Settings:
 
     Raises:
         ConfigError: A file is not well formed, or a setting is unknown or has a wrong value; it
-            says which, and in which line as far as that can be said.
+            says which, and in which line as far as that can be said. Or it is one that there was.
     """
     if file is not None and not file.exists():
         raise ConfigError(f"there is no file {file}")
-    known = {*Settings.model_fields, *TABLES}
+    known = {*Settings.model_fields, *TABLES, *GONE}
     toml = SignoffToml.read(file or project / CONFIG_FILE, known=known)
+    _refuse_what_is_gone(toml)
     langgraph = LangGraphJson.read(project / LANGGRAPH_FILE)
     given = {"dependencies": langgraph.dependencies, **toml.content}
     if isinstance(graphs := given.get("graphs", {}), dict):
@@ -237,6 +240,15 @@ def export_variables(project: Path) -> None:
     for name, value in LangGraphJson.read(project / LANGGRAPH_FILE).variables().items():
         if not (name.startswith(PREFIX) and name in os.environ):
             os.environ[name] = value
+
+
+def _refuse_what_is_gone(toml: SignoffToml) -> None:
+    for name, instead in GONE.items():
+        variable = f"{PREFIX}{name.upper()}"
+        if os.environ.get(variable):
+            raise ConfigError(f"the setting {variable} is gone: {instead}")
+        if name in toml.content:
+            raise ConfigError(f"{toml.where([name])}: the setting {name} is gone: {instead}")
 
 
 def _explain(toml: SignoffToml, error: Any) -> str:

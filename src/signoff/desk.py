@@ -166,23 +166,22 @@ class Signoff(FrontDesk):
     def asgi_app(self, *, authenticate: Authenticate | None = None) -> FastAPI:
         """The HTTP API and the inbox, to be served or to be mounted in a FastAPI of one's own.
 
-        Programs call with an API key. Who else calls, `authenticate` says: a function of the
-        request that returns a `Principal`, or None, or raises `errors.Unauthenticated`. Unless one
-        is given, the header ``X-Signoff-Principal`` is believed, so it has to come from something
-        in front that one trusts.
+        Programs call with an API key, and people sign in. Whom the application around it knows,
+        `authenticate` says: a function of the request, awaited if need be, that returns a
+        `Principal`, or None, or raises `errors.Unauthenticated`. All others are refused.
 
         Mounted, the desk has to be open by the time that requests come, as inside the lifespan of
         the application around it; served by itself, the application opens and closes the desk.
         """
         # Only who serves waits for the web framework to load.
         from signoff.api.app import create_app
-        from signoff.api.principals import header_principal
+        from signoff.authentication import nobody_else
         from signoff.web.app import install
 
         app = create_app(
             self,
             settings=self.settings,
-            authenticate=authenticate or header_principal,
+            authenticate=authenticate or nobody_else,
             lifespan=self._while_served,
         )
         install(app)

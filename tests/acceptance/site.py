@@ -16,15 +16,16 @@ from typing import Any, Self
 import httpx
 import psycopg
 
+from signoff.db import embedded
 from signoff.db.embedded_server import Server, alive
 from tests import processes
 from tests.acceptance.gates import TIMEOUT, Gates
 from tests.acceptance.ledger import Ledger
+from tests.people import let_in, with_key
 from tests.processes import Program
 
 PAYMENTS = Path(__file__).parent / "payments"
-STARTER = {"X-Signoff-Principal": "sales@firm.com"}
-REVIEWER = "jane@firm.com"
+STARTER, REVIEWER = "sales@firm.com", "jane@firm.com"
 
 EVENTS = ["run.created", "request.opened", "request.decided", "request.delivered"]
 """All that the audit has to tell of a payment, whatever was killed on the way."""
@@ -56,8 +57,12 @@ class Site:
     def __enter__(self) -> Self:
         self._stack.enter_context(self.gates)
         if self.database_url is None:
-            migrated = processes.command("migrate", project=self.project)
-            assert migrated.returncode == 0, migrated.stderr
+            with embedded.start(self.project / ".signoff") as server:
+                migrated = processes.command("migrate", project=self.project)
+                assert migrated.returncode == 0, migrated.stderr
+                let_in(server.url, STARTER, REVIEWER)
+        else:
+            let_in(self.database_url, STARTER, REVIEWER)
         return self
 
     def __exit__(
@@ -88,7 +93,7 @@ class Site:
 
     def server(self, *, port: int = 0, **env: str) -> Program:
         """One more server, on any port that is free unless one is given."""
-        return self._started("serve", "--port", str(port), SIGNOFF_INSECURE="1", **env)
+        return self._started("serve", "--port", str(port), **env)
 
     def dev(self, **env: str) -> Program:
         """A process that is both."""
@@ -137,7 +142,7 @@ class Site:
     def http(self, program: Program | None = None) -> httpx.Client:
         """A client of this server, or of the oldest that runs."""
         server = program or self.running("serve", "dev")[0]
-        return httpx.Client(base_url=server.url, headers=STARTER, timeout=TIMEOUT)
+        return httpx.Client(base_url=server.url, headers=with_key(STARTER), timeout=TIMEOUT)
 
     @staticmethod
     def new_threads(number: int) -> list[str]:
@@ -205,7 +210,7 @@ class Site:
         answer = http.post(
             f"/requests/{request_id}/decisions",
             json={"action": action, "digest": digest, "values": values or {}},
-            headers={"X-Signoff-Principal": REVIEWER, "Idempotency-Key": request_id},
+            headers={**with_key(REVIEWER), "Idempotency-Key": request_id},
         )
         assert answer.raise_for_status().status_code == 201
 

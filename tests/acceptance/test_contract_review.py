@@ -21,10 +21,12 @@ from typing import Any
 import httpx
 import pytest
 
+from signoff.db import embedded
 from signoff.db.embedded_server import Server
 from tests import processes
 from tests.acceptance.ledger import Ledger
 from tests.acceptance.site import kill_postgres
+from tests.people import let_in, with_key
 from tests.processes import Program
 
 PROJECT = Path(__file__).parents[2] / "examples" / "contract_review"
@@ -95,8 +97,10 @@ class Processes(Way):
 
     def open(self) -> None:
         if not self.data.exists():
-            made = processes.command("migrate", project=PROJECT, **self.env)
-            assert made.returncode == 0, made.stderr
+            with embedded.start(self.data) as server:
+                made = processes.command("migrate", project=PROJECT, **self.env)
+                assert made.returncode == 0, made.stderr
+                let_in(server.url, SALES, JANE)
         self.programs = self.started()
         for program in self.programs:
             program.ready()
@@ -162,8 +166,7 @@ class OverHttp(Processes):
 
     def call(self, method: str, path: str, by: str, **arguments: Any) -> Any:
         """What the server answers."""
-        headers = {"X-Signoff-Principal": by}
-        answer = self.http.request(method, path, headers=headers, **arguments)
+        answer = self.http.request(method, path, headers=with_key(by), **arguments)
         return answer.raise_for_status().json()
 
 

@@ -12,6 +12,7 @@ from langgraph_sdk import get_sync_client
 
 from tests.acceptance.gates import TIMEOUT
 from tests.acceptance.site import STARTER, Site
+from tests.people import key_of
 
 HALF, ALL = list(range(50)), list(range(100))
 
@@ -36,7 +37,7 @@ class Reader:
 
     def _read(self) -> None:
         url, thread_id = self._arguments
-        with get_sync_client(url=url, headers=STARTER) as sdk:
+        with get_sync_client(url=url, api_key=key_of(STARTER)) as sdk:
             for part in sdk.runs.stream(
                 thread_id,
                 "telling",

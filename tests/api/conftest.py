@@ -19,10 +19,10 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from signoff import Signoff
-from signoff.api.principals import HEADER
 from tests.api import graphs
 from tests.api.graphs import Gate
 from tests.conftest import OpenDesk
+from tests.people import as_, named
 
 
 class Contract:
@@ -136,8 +136,8 @@ async def api(open_desk: OpenDesk) -> AsyncIterator[Api]:
             "gate": gate.graph(),
         }
     )
-    app = desk.asgi_app()
-    async with client_of(app, {HEADER: "jane"}) as http:
+    app = desk.asgi_app(authenticate=named)
+    async with client_of(app, as_("jane")) as http:
         yield Api(desk, app, gate, http)
     gate.opened.set()
 
@@ -169,7 +169,7 @@ async def address(api: Api) -> AsyncIterator[str]:
 @pytest.fixture
 async def sdk(address: str) -> AsyncIterator[LangGraphClient]:
     """The SDK's client, which calls as jane."""
-    async with get_client(url=address, headers={HEADER: "jane"}) as client:
+    async with get_client(url=address, headers=as_("jane")) as client:
         yield client
 
 

@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from signoff.api.body import MAX_BODY
-from signoff.api.principals import HEADER
 from signoff.domain.jsontext import MAX_BYTES
 from tests.api.conftest import Api, problem
 
@@ -146,7 +145,7 @@ async def test_no_more_than_the_limit_is_read_of_a_body_without_a_length(
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     writer.write(
         b"POST /threads HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n"
-        b"Content-Type: application/json\r\n" + f"{HEADER}: jane\r\n\r\n".encode()
+        b"Content-Type: application/json\r\nX-Test-User: jane\r\n\r\n"
     )
     answer = asyncio.create_task(reader.readuntil(b"}"))
     for chunk in endless():
@@ -171,7 +170,7 @@ async def test_a_length_over_the_limit_is_refused_before_anything_is_read(
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     writer.write(
         b"POST /threads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n"
-        b"Content-Type: application/json\r\n" + f"{HEADER}: jane\r\n\r\n".encode()
+        b"Content-Type: application/json\r\nX-Test-User: jane\r\n\r\n"
     )
     answer = await reader.readuntil(b"}")
     assert answer.startswith(b"HTTP/1.1 413 ")
@@ -183,7 +182,7 @@ async def test_a_body_that_breaks_off_stores_nothing_and_is_no_bug(api: Api, add
     _, writer = await asyncio.open_connection(url.hostname, url.port)
     writer.write(
         b"POST /threads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n"
-        b"Content-Type: application/json\r\n" + f"{HEADER}: jane\r\n\r\n".encode() + b'{"thread'
+        b"Content-Type: application/json\r\nX-Test-User: jane\r\n\r\n" + b'{"thread'
     )
     await writer.drain()
     writer.close()

@@ -13,9 +13,9 @@ from fastapi import FastAPI
 
 from signoff import Signoff
 from signoff.api.edge import Patient
-from signoff.api.principals import HEADER
 from signoff.config import Settings
 from tests.api.conftest import Api, client_of, problem
+from tests.people import as_, named
 
 ROUTES = ["/requests", "/threads/nobody", "/nowhere", "/healthz", "/openapi.json", "/docs", "/"]
 PAGES = ["/inbox", "/inbox/sign-in", "/inbox/nowhere", "/inbox/static/0/style.css"]
@@ -102,9 +102,9 @@ async def slowly() -> AsyncIterator[bytes]:
 async def hasty(open_desk: Any) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server that waits for nobody."""
     desk = await open_desk({}, read_timeout=timedelta(milliseconds=50), work=False)
-    transport = httpx.ASGITransport(desk.asgi_app())
+    transport = httpx.ASGITransport(desk.asgi_app(authenticate=named))
     async with httpx.AsyncClient(
-        transport=transport, base_url="http://127.0.0.1", headers={HEADER: "jane"}
+        transport=transport, base_url="http://127.0.0.1", headers=as_("jane")
     ) as http:
         yield http
 

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import orjson
 
-from signoff.api.principals import HEADER
 from tests.api.conftest import Api, problem
 from tests.helpers import TIMEOUT
+from tests.people import as_
 
 
 class Frames:
@@ -44,7 +44,7 @@ class Frames:
 async def opened(address: str, **headers: str) -> AsyncIterator[Frames]:
     """The events of a desk from now on."""
     async with (
-        httpx.AsyncClient(base_url=address, headers={HEADER: "jane", **headers}) as http,
+        httpx.AsyncClient(base_url=address, headers={**as_("jane"), **headers}) as http,
         http.stream("GET", "/events") as response,
     ):
         assert response.status_code == 200
@@ -110,7 +110,7 @@ async def test_an_id_that_no_event_can_have_is_refused(api: Api) -> None:
 
 async def test_it_ends_when_the_server_is_about_to_stop(api: Api, address: str) -> None:
     async with (
-        httpx.AsyncClient(base_url=address, headers={HEADER: "jane"}) as http,
+        httpx.AsyncClient(base_url=address, headers=as_("jane")) as http,
         http.stream("GET", "/events") as response,
     ):
         api.desk.notices.close()

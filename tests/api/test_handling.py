@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from signoff.api.principals import HEADER
 from tests.api.conftest import Api, problem
+from tests.people import as_
 
-JANE = {HEADER: "jane"}
-JOE = {HEADER: "joe"}
+JANE = as_("jane")
+JOE = as_("joe")
 
 
 async def test_a_request_is_claimed_by_one_and_released(api: Api) -> None:

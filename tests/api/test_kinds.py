@@ -14,11 +14,11 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import UnprocessableEntityError
 
 from signoff import Signoff
-from signoff.api.principals import HEADER
 from tests.api.conftest import client_of, problem, serving
 from tests.conftest import OpenDesk
 from tests.graph.agents import ASKED, World
 from tests.helpers import Log, chain, listed, settled, started, the_open
+from tests.people import as_, named
 
 CALLS = [("notify", {"to": "a", "text": "1"}), ("notify", {"to": "b", "text": "2"})]
 PAY = {"amount": "1.50", "to": {"iban": "x"}, "times": 1, "on": "2026-03-02", "now": False}
@@ -42,7 +42,7 @@ async def served(open_desk: OpenDesk) -> AsyncIterator[Served]:
             "per_call": world.agent([("pay", PAY), *CALLS], mode="per_call"),
         }
     )
-    async with client_of(desk.asgi_app(), {HEADER: "jane"}) as http:
+    async with client_of(desk.asgi_app(authenticate=named), as_("jane")) as http:
         yield Served(desk, world, http)
 
 
@@ -76,7 +76,7 @@ async def test_a_malformed_pause_says_why_over_http(open_desk: OpenDesk) -> None
 
     desk = await open_desk({"g": chain(asks)})
     await started(desk)
-    async with client_of(desk.asgi_app(), {HEADER: "jane"}) as http:
+    async with client_of(desk.asgi_app(authenticate=named), as_("jane")) as http:
         [request] = (await http.get("/requests")).json()["items"]
     assert request["kind"] == "question"
     assert request["remark"].startswith("It looks like a tool batch, but its action_requests")
@@ -84,8 +84,8 @@ async def test_a_malformed_pause_says_why_over_http(open_desk: OpenDesk) -> None
 
 async def test_the_sdk_decides_calls_as_the_middleware_has_them(served: Served) -> None:
     async with (
-        serving(served.desk.asgi_app()) as url,
-        get_client(url=url, headers={HEADER: "jane"}) as sdk,
+        serving(served.desk.asgi_app(authenticate=named)) as url,
+        get_client(url=url, headers=as_("jane")) as sdk,
     ):
         await _decide(sdk, served)
 

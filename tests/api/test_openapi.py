@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
 from signoff.api.app import OPEN, SECURITY
-from signoff.api.principals import HEADER
+from signoff.authentication import SESSION
 from signoff.db.request_lists import SORTS
 from tests.api.conftest import Api, problem
 
@@ -30,7 +30,7 @@ async def test_it_is_served_and_all_its_references_lead_somewhere(api: Api) -> N
 async def test_every_route_says_who_calls_what_it_does_and_how_it_refuses(api: Api) -> None:
     document = api.app.openapi()
     schemes = document["components"]["securitySchemes"]
-    assert (schemes["principal"]["in"], schemes["principal"]["name"]) == ("header", HEADER)
+    assert (schemes["session"]["in"], schemes["session"]["name"]) == ("cookie", SESSION)
     assert [set(each) for each in SECURITY] == [{name} for name in schemes]
     for path, item in document["paths"].items():
         for operation in item.values():

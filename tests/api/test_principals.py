@@ -5,12 +5,19 @@ from __future__ import annotations
 import httpx
 import pytest
 from fastapi import FastAPI, HTTPException, Request
+from structlog.testing import capture_logs
 
-from signoff import Principal, Role
+from signoff import Principal, Role, authentication
 from signoff.api.app import OPEN
-from signoff.api.principals import HEADER, dev_principal
 from signoff.domain.errors import Forbidden, Unauthenticated
+from signoff.domain.user import User
+from signoff.own_machine import ACTS_AS, OwnMachine, acting_as
+from signoff.service.keys import create_key
+from signoff.service.users import put_users
 from tests.api.conftest import Api, client_of, problem
+from tests.people import as_
+
+OLD = {"x-signoff-principal": "jane"}
 
 
 async def test_every_route_needs_a_principal_but_health_and_the_documentation(api: Api) -> None:
@@ -45,22 +52,26 @@ async def test_a_caller_who_is_nobody_has_no_body_read_and_no_secret_told(api: A
     assert (await api.the_request("t"))["state"] == "open"
 
 
-@pytest.mark.parametrize("name", ["", "system", "x" * 256, " jane", "a\tb", b"\xff"])
-async def test_a_header_that_names_no_principal_is_nobody(api: Api, name: str | bytes) -> None:
-    response = await api.http.get("/requests", headers={HEADER: name})  # type: ignore[dict-item]
-    problem(response, 401, "unauthenticated")
-
-
-async def test_two_principals_at_once_are_nobody(api: Api) -> None:
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(api.app), base_url="http://127.0.0.1"
-    ) as http:
-        response = await http.get("/requests", headers=[(HEADER, "jane"), (HEADER, "joe")])
-        problem(response, 401, "unauthenticated")
+async def test_what_callers_once_named_themselves_by_means_nothing(api: Api) -> None:
+    """Neither by itself nor beside a key, and the log says so once."""
+    authentication._warn_of_header.cache_clear()
+    _, key = await create_key(api.desk.office, "robot", by="test", role=Role.OPERATOR)
+    app = api.desk.asgi_app()
+    with capture_logs() as logs:
+        for given in ({}, as_("jane")):
+            async with client_of(app, {**OLD, **given}) as http:
+                problem(await http.get("/requests"), 401, "unauthenticated")
+                assert (await http.get("/inbox")).status_code == 401
+        async with client_of(app, {**OLD, "x-api-key": key}) as http:
+            assert (await http.post("/threads", json={"thread_id": "t"})).status_code == 200
+    assert (await api.desk.audit(thread_id="t"))[0]["by"] == "key:robot"
+    assert [each["log_level"] for each in logs if "X-Signoff-Principal" in each["event"]] == [
+        "warning"
+    ]
 
 
 async def test_a_name_may_have_any_letters(api: Api) -> None:
-    async with api.client(**{HEADER: "jürgen@firm.com".encode()}) as http:  # type: ignore[arg-type]
+    async with api.client(**as_("jürgen@firm.com")) as http:
         await http.post(
             "/threads/t/runs/wait",
             json={"assistant_id": "drafts", "input": {"topic": "tea"}, "if_not_exists": "create"},
@@ -72,36 +83,69 @@ async def test_a_name_may_have_any_letters(api: Api) -> None:
 # --- on one's own machine -------------------------------------------------------------------------
 
 
-async def test_on_ones_own_machine_everyone_is_the_default_unless_named(api: Api) -> None:
-    app = api.desk.asgi_app(authenticate=dev_principal("dev"))
-    async with client_of(app, {}) as http:
-        await http.post("/threads", json={"thread_id": "t"})
-        await http.post("/threads", json={"thread_id": "u"}, headers={HEADER: "jane"})
-        by = [
-            (await http.get(f"/audit?thread_id={thread_id}")).json()["items"][0]["by"]
-            for thread_id in ("t", "u")
-        ]
-    assert by == ["dev", "jane"]
+def cookie(user: str) -> dict[str, str]:
+    """The header by which a script acts as a user."""
+    return {"cookie": f"{ACTS_AS}={acting_as(user)}"}
+
+
+async def test_on_ones_own_machine_everyone_is_oneself_or_a_user_one_acts_as(api: Api) -> None:
+    await put_users(
+        api.desk.office, [User(name="jürgen @firm.com", role=Role.OPERATOR), User(name="ann")]
+    )
+    _, key = await create_key(api.desk.office, "robot", by="test", role=Role.OPERATOR)
+    app = api.desk.asgi_app(authenticate=OwnMachine())
+    callers = {
+        "dev": {},
+        "jürgen @firm.com": cookie("jürgen @firm.com"),
+        "key:robot": {"x-api-key": key, **cookie("ann")},
+    }
+    async with client_of(app, OLD) as http:
+        for number, (name, headers) in enumerate(callers.items()):
+            thread = {"thread_id": f"t{number}"}
+            response = await http.post("/threads", json=thread, headers=headers)
+            assert response.status_code == 200, name
+            [entry] = (await http.get("/audit", params=thread)).json()["items"]
+            assert entry["by"] == name
+        # As the user whom one acts as: in no other role, and plainly written if it is plain.
+        plain = {"cookie": f"{ACTS_AS}=ann"}
+        problem(await http.post("/threads", json={}, headers=plain), 403, "forbidden")
+        assert (await http.get("/requests", headers=plain)).status_code == 200
+
+
+async def test_on_ones_own_machine_one_acts_as_nobody_who_is_no_user(api: Api) -> None:
+    app = api.desk.asgi_app(authenticate=OwnMachine())
+    async with client_of(app, cookie("nobody")) as http:
+        detail = problem(await http.get("/requests"), 403, "forbidden")["detail"]
+        assert "no user 'nobody'" in detail
+        page = await http.get("/inbox")
+        assert page.status_code == 403
+        assert f'{ACTS_AS}=""' in page.headers["set-cookie"]  # and is oneself again
+
+
+async def test_elsewhere_one_acts_as_nobody_else(api: Api) -> None:
+    await put_users(api.desk.office, [User(name="ann")])
+    async with client_of(api.desk.asgi_app(), cookie("ann")) as http:
+        problem(await http.get("/requests"), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize(
     "host", ["localhost:8124", "127.0.0.1", "[::1]:8124", "app.localhost", "127.8.9.1:1"]
 )
 async def test_ones_own_machine_has_many_names(api: Api, host: str) -> None:
-    app = api.desk.asgi_app(authenticate=dev_principal())
+    app = api.desk.asgi_app(authenticate=OwnMachine())
     async with client_of(app, {}) as http:
         assert (await http.get("/requests", headers={"host": host})).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", "[]"])
 async def test_a_page_elsewhere_whose_name_leads_here_is_refused(api: Api, host: str) -> None:
-    app = api.desk.asgi_app(authenticate=dev_principal())
+    app = api.desk.asgi_app(authenticate=OwnMachine())
     async with client_of(app, {}) as http:
         problem(await http.get("/requests", headers={"host": host}), 403, "forbidden")
 
 
 async def test_what_a_page_elsewhere_makes_the_browser_send_is_refused(api: Api) -> None:
-    app = api.desk.asgi_app(authenticate=dev_principal())
+    app = api.desk.asgi_app(authenticate=OwnMachine())
     async with client_of(app, {}) as http:
         for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200)):
             response = await http.post("/threads/count", headers={"sec-fetch-site": site})

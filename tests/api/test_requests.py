@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from signoff.api.principals import HEADER
 from tests.api.conftest import Api, problem
+from tests.people import as_
 
 
 async def test_a_pause_is_listed_shown_and_decided_and_its_thread_goes_on(api: Api) -> None:
@@ -149,7 +149,7 @@ async def test_a_closed_request_takes_no_decision_but_the_same_again(api: Api) -
     assert again.json()["outcome"] == first.json()["outcome"]
     document = problem(await api.http.post(path, json={"action": "reject"}), 409, "request_closed")
     assert (document["request_id"], document["state"]) == (first.json()["id"], "decided")
-    async with api.client(**{HEADER: "joe"}) as other:
+    async with api.client(**as_("joe")) as other:
         problem(await other.post(path, json={"action": "approve"}), 409, "request_closed")
 
 

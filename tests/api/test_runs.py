@@ -12,11 +12,11 @@ import pytest
 
 from signoff import Signoff
 from signoff.api import waiting
-from signoff.api.principals import HEADER
 from signoff.service.cancel import cancel_run
 from tests.api import graphs
 from tests.api.conftest import Api, client_of, problem
 from tests.conftest import OpenDesk
+from tests.people import as_, named
 
 
 def order(graph: str = "drafts", **more: Any) -> dict[str, Any]:
@@ -318,7 +318,7 @@ async def test_a_long_wait_sends_its_head_and_blank_lines_meanwhile(
 ) -> None:
     monkeypatch.setattr(waiting, "KEEP_ALIVE", 0.05)
     async with (
-        httpx.AsyncClient(base_url=address, headers={HEADER: "jane"}) as http,
+        httpx.AsyncClient(base_url=address, headers=as_("jane")) as http,
         http.stream("POST", "/threads/t/runs/wait", json=order("gate")) as response,
     ):
         assert response.status_code == 200
@@ -336,7 +336,7 @@ async def test_a_long_wait_for_a_run_that_is_cancelled_ends_with_the_state(
 ) -> None:
     monkeypatch.setattr(waiting, "KEEP_ALIVE", 0.05)
     async with (
-        httpx.AsyncClient(base_url=address, headers={HEADER: "jane"}) as http,
+        httpx.AsyncClient(base_url=address, headers=as_("jane")) as http,
         http.stream("POST", "/threads/t/runs/wait", json=order("gate")) as response,
     ):
         run_id = response.headers["content-location"].rpartition("/")[2]
@@ -361,7 +361,7 @@ async def test_a_server_that_executes_nothing_waits_for_a_worker_elsewhere(
     open_desk: OpenDesk,
 ) -> None:
     server: Signoff = await open_desk({"drafts": graphs.drafts()}, work=False)
-    async with client_of(server.asgi_app(), {HEADER: "jane"}) as http:
+    async with client_of(server.asgi_app(authenticate=named), as_("jane")) as http:
         waiting_for = asyncio.create_task(http.post("/threads/t/runs/wait", json=order()))
         await open_desk({"drafts": graphs.drafts()})
         assert (await waiting_for).json()["__interrupt__"]

@@ -15,8 +15,8 @@ from langgraph_sdk.errors import (
     UnprocessableEntityError,
 )
 
-from signoff.api.principals import HEADER
 from tests.api.conftest import Api
+from tests.people import as_
 
 
 async def test_assistants(sdk: LangGraphClient) -> None:
@@ -248,7 +248,7 @@ async def test_errors_have_their_code_and_message(sdk: LangGraphClient, address:
 
 async def test_the_sync_client_works_as_well(address: str) -> None:
     def work() -> Any:
-        with get_sync_client(url=address, headers={HEADER: "jane"}) as sdk:
+        with get_sync_client(url=address, headers=as_("jane")) as sdk:
             sdk.runs.wait("t", "drafts", input={"topic": "tea"}, if_not_exists="create")
             return sdk.runs.wait("t", "drafts", command={"resume": "approve"})
 

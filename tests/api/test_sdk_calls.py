@@ -15,9 +15,9 @@ from langgraph.types import Command
 from langgraph_sdk import get_client, get_sync_client
 from langgraph_sdk.client import LangGraphClient
 
-from signoff.api.principals import HEADER
 from signoff.api.unsupported import CALLS
 from tests.api.conftest import Api, problem
+from tests.people import as_
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "langgraph-api.md"
 
@@ -115,7 +115,7 @@ async def test_what_is_not_supported_says_so_and_why(sdk: LangGraphClient, api: 
 
 async def test_a_graph_elsewhere_is_a_remote_graph(address: str) -> None:
     """LangGraph's own way of calling a graph on a server as if it were here."""
-    graph = RemoteGraph("drafts", url=address, headers={HEADER: "jane"})
+    graph = RemoteGraph("drafts", url=address, headers=as_("jane"))
     assert list((await graph.aget_graph()).nodes)[1:4] == ["draft", "review", "finish"]
     thread: Any = {"configurable": {"thread_id": "t"}}
     paused = await graph.ainvoke({"topic": "tea"}, thread)

@@ -21,7 +21,6 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError, UnprocessableEntityError
 
 from signoff import Signoff
-from signoff.api.principals import HEADER
 from signoff.clock import utcnow
 from signoff.db.group import Stream, Write
 from signoff.db.stream_events import PAGE, PAGE_SIZE
@@ -36,6 +35,7 @@ from tests.api.conftest import serving
 from tests.api.graphs import Gate, failing
 from tests.conftest import OpenDesk
 from tests.helpers import TIMEOUT, eventually, rows
+from tests.people import as_, named
 
 
 class State(TypedDict, total=False):
@@ -145,14 +145,14 @@ async def desk(open_desk: OpenDesk, gate: Gate) -> AsyncIterator[Signoff]:
 async def address(open_desk: OpenDesk, desk: Signoff) -> AsyncIterator[str]:
     """The address of a server that executes nothing itself: a worker elsewhere does."""
     server = await open_desk(dict.fromkeys(desk.office.catalog, drafts()), work=False)
-    async with serving(server.asgi_app()) as url:
+    async with serving(server.asgi_app(authenticate=named)) as url:
         yield url
 
 
 @pytest.fixture
 async def sdk(address: str) -> AsyncIterator[LangGraphClient]:
     """The SDK's client, which calls as jane."""
-    async with get_client(url=address, headers={HEADER: "jane"}) as client:
+    async with get_client(url=address, headers=as_("jane")) as client:
         async with asyncio.timeout(6 * TIMEOUT):
             yield client
 
@@ -367,7 +367,7 @@ async def test_a_thread_is_followed_from_the_moment_of_the_answers_head(
 ) -> None:
     await sdk.runs.wait("t", "drafts", input={}, if_not_exists="create")
     async with (
-        httpx.AsyncClient(base_url=address, headers={HEADER: "jane"}) as http,
+        httpx.AsyncClient(base_url=address, headers=as_("jane")) as http,
         http.stream("GET", "/threads/t/stream") as response,
     ):
         await sdk.runs.create("t", "drafts", command={"resume": "yes"}, stream_mode="custom")
@@ -398,7 +398,7 @@ async def test_a_reader_who_does_not_read_holds_up_nobody(
     lengths = [100_000] * 60  # more than fits on the way between a server and a client
     order = {"assistant_id": "chatty", "input": {"lengths": lengths}, "if_not_exists": "create"}
     async with (
-        httpx.AsyncClient(base_url=address, headers={HEADER: "jane"}) as http,
+        httpx.AsyncClient(base_url=address, headers=as_("jane")) as http,
         http.stream("POST", "/threads/t/runs/stream", json={**order, "stream_mode": "custom"}) as r,
     ):
         [run] = await sdk.runs.list("t")

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from signoff.db import embedded
+from tests.people import let_in, with_key
 from tests.processes import Program, all_ready, answer, command, serve, worker
 
 SLOW_GRAPH = """
@@ -45,8 +47,18 @@ def slow(tmp_path: Path) -> Path:
     return folder
 
 
+REQUESTER = "sales@firm.com"
+
+
 def requester(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"X-Signoff-Principal": "sales@firm.com"}, timeout=30)
+    return httpx.Client(base_url=url, headers=with_key(REQUESTER), timeout=30)
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    """The address of a database in which the requester has a key."""
+    let_in(database_url, REQUESTER)
+    return database_url
 
 
 def started(project: Path, database_url: str, graph: str, input: dict[str, Any]) -> str:
@@ -58,11 +70,11 @@ def started(project: Path, database_url: str, graph: str, input: dict[str, Any])
     return thread_id
 
 
-def test_a_server_and_a_worker_share_a_database(project: Path, database_url: str):
+def test_a_server_and_a_worker_share_a_database(project: Path, url: str):
     with all_ready(
-        server := serve(project=project, database_url=database_url),
-        one := worker(project=project, database_url=database_url),
-        another := worker(project=project, database_url=database_url),
+        server := serve(project=project, database_url=url),
+        one := worker(project=project, database_url=url),
+        another := worker(project=project, database_url=url),
     ):
         with requester(server.url) as http:
             assert http.get("/readyz").is_success
@@ -71,15 +83,13 @@ def test_a_server_and_a_worker_share_a_database(project: Path, database_url: str
             paused = http.post(f"/threads/{thread_id}/runs/wait", json=given).json()
             assert paused["__interrupt__"][0]["value"]["title"] == "Pay 5?"
             [request] = http.get("/requests?state=open").json()["items"]
-            assert request == answer(
-                "show", request["id"], project=project, database_url=database_url
-            )
+            assert request == answer("show", request["id"], project=project, database_url=url)
             decision = {"action": "approve", "digest": request["digest"]}
             decided = http.post(f"/requests/{request['id']}/decisions", json=decision)
             assert decided.status_code == 201
         done = answer(
             "start", "payment", "--thread", thread_id, "--wait",
-            project=project, database_url=database_url,
+            project=project, database_url=url,
         )  # fmt: skip
         assert done["values"]["by"] == "sales@firm.com"
         assert server.stop() == 0
@@ -87,8 +97,8 @@ def test_a_server_and_a_worker_share_a_database(project: Path, database_url: str
         assert another.stop(signal.SIGINT) == 0
 
 
-def test_a_server_without_a_worker_leaves_runs_queued(project: Path, database_url: str):
-    with serve(project=project, database_url=database_url).ready() as server:
+def test_a_server_without_a_worker_leaves_runs_queued(project: Path, url: str):
+    with serve(project=project, database_url=url).ready() as server:
         with requester(server.url) as http:
             given = {"assistant_id": "payment", "input": {"amount": 5}}
             http.post("/threads", json={"thread_id": "t1"})
@@ -110,7 +120,7 @@ def test_serve_starts_where_somebody_could_call_it_and_lets_nobody_else_in(
     key = json.loads(said("keys", "create", "app", "--role", "operator", "--json"))["key"]
     said("users", "add", "jane")
     said("users", "password", "jane", stdin="correct horse battery\n")
-    program = serve(project=project, database_url=database_url, SIGNOFF_INSECURE="0")
+    program = serve(project=project, database_url=database_url)
     with program.ready() as server, httpx.Client(base_url=server.url) as http:
         by_name = {"X-Signoff-Principal": "jane"}
         assert http.get("/requests", headers=by_name).status_code == 401
@@ -120,26 +130,19 @@ def test_serve_starts_where_somebody_could_call_it_and_lets_nobody_else_in(
         form |= {"name": "jane", "password": "correct horse battery"}
         assert http.post("/inbox/sign-in", data=form).status_code == 303
         assert http.get("/inbox").status_code == 200
-        assert "INSECURE" not in server.output
         assert key not in server.output
         assert "correct horse" not in server.output
-
-
-def test_serve_believes_the_header_where_that_is_wanted(project: Path, database_url: str):
-    with serve(project=project, database_url=database_url).ready() as server:
-        assert "INSECURE" in server.output
-        assert httpx.get(f"{server.url}/requests").status_code == 401
 
 
 @pytest.mark.parametrize("program", ["serve", "worker"])
 def test_neither_starts_on_a_database_of_another_version(
     project: Path, empty_database_url: str, program: str
 ):
-    consent = {"SIGNOFF_INSECURE": "1", "SIGNOFF_PORT": "0"}
-    refused = command(program, project=project, database_url=empty_database_url, **consent)
+    free = {"SIGNOFF_PORT": "0"}
+    refused = command(program, project=project, database_url=empty_database_url, **free)
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].endswith("run `signoff migrate`")
-    refused = command(program, project=project, **consent)
+    refused = command(program, project=project, **free)
     assert refused.returncode == 1
     assert "there is no database in .signoff yet" in refused.stderr
 
@@ -162,7 +165,9 @@ def test_processes_that_migrate_at_once_do_it_once(project: Path, empty_database
 
 
 def test_both_share_the_embedded_database_of_the_folder(project: Path):
-    assert command("migrate", project=project).returncode == 0
+    with embedded.start(project / ".signoff") as database:
+        assert command("migrate", project=project).returncode == 0
+        let_in(database.url, REQUESTER)
     with all_ready(server := serve(project=project), other := worker(project=project)):
         thread = answer("start", "payment", "--input", '{"amount": 1}', "--wait", project=project)
         assert thread["status"] == "interrupted"
@@ -173,13 +178,10 @@ def test_both_share_the_embedded_database_of_the_folder(project: Path):
     assert answer("inbox", project=project)["total"] == 1
 
 
-def test_a_port_that_is_taken_is_said(project: Path, database_url: str):
-    with serve(project=project, database_url=database_url).ready() as server:
+def test_a_port_that_is_taken_is_said(project: Path, url: str):
+    with serve(project=project, database_url=url).ready() as server:
         port = server.url.rpartition(":")[2]
-        refused = command(
-            "serve", "--port", port,
-            project=project, database_url=database_url, SIGNOFF_INSECURE="1",
-        )  # fmt: skip
+        refused = command("serve", "--port", port, project=project, database_url=url)
         assert refused.returncode == 1
         assert f"cannot listen on 127.0.0.1 port {port}" in refused.stderr
 
@@ -237,13 +239,11 @@ def test_a_second_signal_ends_it_at_once(slow: Path, database_url: str):
         assert program.stop(signal.SIGINT) == 130
 
 
-def test_a_call_that_waits_for_a_run_gets_its_answer_before_the_server_ends(
-    slow: Path, database_url: str
-):
+def test_a_call_that_waits_for_a_run_gets_its_answer_before_the_server_ends(slow: Path, url: str):
     with (
         all_ready(
-            server := serve(project=slow, database_url=database_url),
-            executing := worker(project=slow, database_url=database_url),
+            server := serve(project=slow, database_url=url),
+            executing := worker(project=slow, database_url=url),
         ),
         requester(server.url) as http,
         ThreadPoolExecutor(1) as pool,
@@ -256,10 +256,10 @@ def test_a_call_that_waits_for_a_run_gets_its_answer_before_the_server_ends(
         assert waiting.result().json()["worker"] == executing.pid
 
 
-def test_a_call_that_cannot_be_waited_for_is_told_so(slow: Path, database_url: str):
+def test_a_call_that_cannot_be_waited_for_is_told_so(slow: Path, url: str):
     grace = {"SIGNOFF_SHUTDOWN_GRACE": "0.1s"}
     with (
-        serve(project=slow, database_url=database_url, **grace).ready() as server,
+        serve(project=slow, database_url=url, **grace).ready() as server,
         requester(server.url) as http,
         ThreadPoolExecutor(1) as pool,
     ):

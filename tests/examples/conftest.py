@@ -11,6 +11,7 @@ import pytest
 
 from signoff.client import Client, Request
 from tests.acceptance.ledger import Ledger
+from tests.people import let_in, with_key
 from tests.processes import Program, dev
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -27,11 +28,18 @@ class Example:
         """A folder for what the example does in the outside world."""
         self.http = httpx.Client(base_url=self.url, timeout=30)
 
+    def as_(self, by: str) -> dict[str, str]:
+        """The headers with which somebody calls; it is `dev` who needs none."""
+        if by == "dev":
+            return {}
+        let_in(self.ledger.url, by)
+        return with_key(by)
+
     def start(self, graph: str, thread: str, by: str = "dev", **given: Any) -> dict[str, Any]:
         """Start a run on a new thread; the thread once it pauses or ends."""
         order = {"assistant_id": graph, "input": given, "if_not_exists": "create"}
-        headers = {"X-Signoff-Principal": by}
-        answer = self.http.post(f"/threads/{thread}/runs/wait", json=order, headers=headers)
+        path = f"/threads/{thread}/runs/wait"
+        answer = self.http.post(path, json=order, headers=self.as_(by))
         answer.raise_for_status()
         return self.thread(thread)
 
@@ -58,7 +66,7 @@ class Example:
         self, request: Request, action: str, by: str = "dev", **ballot: Any
     ) -> dict[str, Any]:
         """Decide a request as it is shown; its thread once it pauses again or ends."""
-        with Client(self.url, principal=by) as client:
+        with Client(self.url, headers=self.as_(by)) as client:
             client.decide(request.id, action, digest=request.digest, **ballot)
         return self.thread(request.thread_id)
 

@@ -17,6 +17,7 @@ from langgraph_sdk import get_sync_client
 
 from signoff import Signoff
 from signoff.domain.errors import Forbidden, InvalidAnswer
+from signoff.service.keys import create_key
 from tests.api.conftest import serving
 from tests.conftest import Clock
 from tests.examples.conftest import EXAMPLES, Example
@@ -103,12 +104,12 @@ def test_whoever_asked_for_a_client_does_not_release_the_answer(example: Example
 def test_langgraphs_own_calls_inject_the_answer_and_go_on_with_none(example: Example) -> None:
     ask(example, "sdk")
     before = example.open("sdk")
-    officer = get_sync_client(url=example.url, headers={"X-Signoff-Principal": OLGA})
+    officer = get_sync_client(url=example.url, headers=example.as_(OLGA))
     officer.threads.update_state("sdk", {"edited_answer": EDITED})
 
     assert [each.state for each in example.requests("sdk")] == ["superseded", "open"]
     assert example.open("sdk").id != before.id
-    teller = get_sync_client(url=example.url, headers={"X-Signoff-Principal": TELLER})
+    teller = get_sync_client(url=example.url, headers=example.as_(TELLER))
     with pytest.raises(httpx.HTTPStatusError, match="403"):
         teller.runs.wait("sdk", "advice_compliance", input=None)
     assert sent(example.effects, "sdk") == []
@@ -144,10 +145,11 @@ async def test_the_sweep_releases_what_is_stale_and_nothing_else(
         given = {**PENSION, "client": f"{thread}@mail.org"}
         await desk.start("advice_compliance", given, by=TELLER, thread_id=thread)
         await desk.wait(thread, timeout=30)
+    _, key = await create_key(desk.office, "sweep", by="test", user="sla-sweep@firm.com")
     async with serving(desk.asgi_app()) as url:
 
         async def sweep() -> list[str]:
-            swept: list[str] = await asyncio.to_thread(module.sweep, url, "sla-sweep@firm.com")
+            swept: list[str] = await asyncio.to_thread(module.sweep, url, key)
             return swept
 
         assert await sweep() == []

@@ -112,6 +112,6 @@ async def test_what_is_unknown_or_unnamed_is_refused(http: httpx.AsyncClient) ->
 
 async def test_signoffs_own_api_is_mounted_beside_it(http: httpx.AsyncClient) -> None:
     _, approval = await begun(http)
-    requests = await http.get("/signoff/requests", headers={"X-Signoff-Principal": "jane"})
+    requests = await http.get("/signoff/requests", headers=JANE)
     assert [each["id"] for each in requests.json()["items"]] == [approval["id"]]
     assert (await http.get("/signoff/requests")).status_code == 401

@@ -82,7 +82,7 @@ async def test_an_order_waits_after_its_check_with_all_that_speaks_against_it(
         ("interaction", "critical"),
         ("kidney", "warning"),
     ]
-    headers = {"X-Signoff-Principal": PETRA}
+    headers = {"X-User": PETRA}
     [request] = (await http.get("/signoff/requests", headers=headers)).json()["items"]
     assert request["title"] == "ibuprofen 800 mg every 6 h for M. Berger (v1)"
     assert (request["kind"], request["payload"]["when"]) == ("breakpoint", "after")
@@ -173,7 +173,7 @@ async def test_in_the_inbox_continuing_without_a_decision_asks_again(
 ) -> None:
     """Over Signoff's own API, beside the pharmacy's."""
     order = await start(http, LIND)
-    http.headers["X-Signoff-Principal"] = PETRA
+    http.headers["X-User"] = PETRA
     waiting = {"thread_id": order["order_id"], "state": "open"}
     [request] = (await http.get("/signoff/requests", params=waiting)).json()["items"]
     decisions = f"/signoff/requests/{request['id']}/decisions"

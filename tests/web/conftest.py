@@ -13,6 +13,7 @@ import pytest
 from signoff import Signoff
 from signoff.domain.request import Request
 from tests.conftest import OpenDesk
+from tests.people import as_, named
 from tests.web import graphs
 
 
@@ -152,7 +153,7 @@ class Site:
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(app=self.app),
                 base_url="http://127.0.0.1",
-                headers={"X-Signoff-Principal": by},
+                headers=as_(by),
                 follow_redirects=True,
                 timeout=30,
             )
@@ -175,7 +176,7 @@ class Site:
 async def site(open_desk: OpenDesk) -> Site:
     """An inbox of a desk with a few graphs."""
     desk = await open_desk(graphs.everything())
-    return Site(desk, desk.asgi_app())
+    return Site(desk, desk.asgi_app(authenticate=named))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect, sync_playwright
 
 from signoff.client import Client, Request
+from signoff.own_machine import ACTS_AS, acting_as
 from tests.acceptance.ledger import Ledger
 from tests.processes import Program, dev
 from tests.web import graphs
@@ -32,6 +33,13 @@ questions = "./graphs.py:questions"
 orders = "./graphs.py:orders"
 prices = "./graphs.py:prices"
 """
+PEOPLE = ["sales@firm.com", "jane", "kim", "lee", "ann", "ben", "slow", "fast"]
+CONFIG += "".join(f'\n[[user]]\nname = "{name}"\nrole = "admin"\n' for name in PEOPLE)
+
+
+def acts_as(name: str) -> dict[str, str]:
+    """The header by which a script acts as a user."""
+    return {"cookie": f"{ACTS_AS}={acting_as(name)}"}
 
 
 class Served:
@@ -40,14 +48,14 @@ class Served:
     def __init__(self, program: Program, ledger: Ledger) -> None:
         self.url = program.ready().url
         self.ledger = ledger
-        self.client = Client(self.url, principal="sales@firm.com")
+        self.client = Client(self.url, headers=acts_as("sales@firm.com"))
 
     def asked(self, graph: str = "contracts", **given: Any) -> Request:
         """What a new thread asks."""
         if graph == "contracts":
             given.setdefault("client", "Acme")
         order = {"assistant_id": graph, "input": given, "if_not_exists": "create"}
-        headers = {"X-Signoff-Principal": "sales@firm.com"}
+        headers = acts_as("sales@firm.com")
         thread = f"t-{os.urandom(6).hex()}"
         path = f"{self.url}/threads/{thread}/runs/wait"
         httpx.post(path, json=order, headers=headers, timeout=60).raise_for_status()
@@ -103,7 +111,7 @@ def open_page(chromium: Browser, served: Served) -> Iterator[OpenPage]:
             base_url=server or served.url, **{"viewport": {"width": 1200, "height": 800}, **options}
         )
         contexts.append(context)
-        cookie = {"name": "signoff_acts_as", "value": by.encode().hex(), "url": served.url}
+        cookie = {"name": ACTS_AS, "value": acting_as(by), "url": served.url}
         context.add_cookies([cookie])  # type: ignore[list-item]
         host = urlsplit(server or served.url).netloc
 
@@ -300,7 +308,7 @@ def places(served: Served) -> dict[str, str]:
         client="Shown", policy={"quorum": 2, "within": "2h", "otherwise": "reject"}
     )
     for by in ("ann", "ben"):
-        with Client(served.url, principal=by) as client:
+        with Client(served.url, headers=acts_as(by)) as client:
             client.decide(first.id, "request_changes", note="45 days, please.")
     served.rest(first.thread_id)
     [second] = served.client.requests(thread_id=first.thread_id, state="open").items

@@ -10,6 +10,7 @@ import pytest
 
 from signoff.web import lists, threads
 from tests.conftest import Clock, OpenDesk
+from tests.people import named
 from tests.web import graphs
 from tests.web.conftest import Browser, Page, Site
 from tests.web.graphs import BATCH, CALL
@@ -39,7 +40,7 @@ async def test_what_is_overdue_for_the_longest_comes_first_and_every_list_has_it
     open_desk: OpenDesk, clock: Clock
 ) -> None:
     desk = await open_desk(graphs.everything(), now=clock)
-    site = Site(desk, desk.asgi_app())
+    site = Site(desk, desk.asgi_app(authenticate=named))
     jane = site.browser("jane")
     for client, policy in (("B", {"within": "2h", "to": ["jane"]}), ("A", {"within": "1h"})):
         await site.asked(client=client, policy=policy)

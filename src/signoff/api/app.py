@@ -32,8 +32,7 @@ from signoff.api import (
 )
 from signoff.api.docs import add_docs
 from signoff.api.edge import Edge
-from signoff.api.principals import HEADER, header_principal
-from signoff.authentication import Authenticate
+from signoff.authentication import SESSION, Authenticate, nobody_else
 from signoff.config import Settings
 from signoff.domain.errors import SignoffError
 
@@ -52,13 +51,13 @@ def create_app(
     desk: Desk,
     *,
     settings: Settings,
-    authenticate: Authenticate = header_principal,
+    authenticate: Authenticate = nobody_else,
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
     """The API of a desk, which is open by the time that requests come.
 
-    Who calls without an API key, `authenticate` says; see `signoff.api.principals`. Unless another
-    is given, whoever the header `X-Signoff-Principal` names is believed.
+    Who calls without an API key and has not signed in, `authenticate` says: unless it is given,
+    nobody does.
     """
     app = FastAPI(
         title="Signoff",
@@ -101,7 +100,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         components["securitySchemes"] = {
             "key": {"type": "http", "scheme": "bearer"},
             "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-            "principal": {"type": "apiKey", "in": "header", "name": HEADER},
+            "session": {"type": "apiKey", "in": "cookie", "name": SESSION},
         }
         for path, item in described["paths"].items():
             for operation in item.values():
@@ -110,7 +109,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"x-api-key": []}, {"principal": []}]
+SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"x-api-key": []}, {"session": []}]
 """How a caller may say who they are: in one of these ways."""
 
 OPEN = frozenset({"/healthz", "/readyz"})

@@ -33,7 +33,7 @@ def dev(
 
     The API and a worker in one process, on the database that SIGNOFF_DATABASE_URL names or else on
     an embedded one in .signoff, which is brought to this version first. Only this machine reaches
-    it, and whoever calls acts as `dev` unless the header X-Signoff-Principal says otherwise.
+    it, and whoever calls acts as `dev`, or as a user of signoff.toml where they wish to.
 
     It starts again when a Python file of the project changes, or signoff.toml or langgraph.json.
     """

@@ -9,7 +9,6 @@ from socket import send_fds, socket
 
 import typer
 
-from signoff.api.principals import dev_principal
 from signoff.cli import logs
 from signoff.cli.address import AddressTaken, bind, refuse_strangers, url_of
 from signoff.cli.errors import refused
@@ -20,9 +19,7 @@ from signoff.cli.stop import Stop
 from signoff.cli.supervisor import PROJECT_BROKEN
 from signoff.config import Settings
 from signoff.domain.errors import ConfigError, InvalidPolicy
-
-PRINCIPAL = "dev"
-"""Who acts where a caller does not say."""
+from signoff.own_machine import OwnMachine
 
 GRACE = timedelta(seconds=2)
 """How long runs may go on at most when the process is to end: one waits for it while editing."""
@@ -60,7 +57,7 @@ def _serve(settings: Settings, listener: socket, line: socket | None) -> None:
         work=True,
         migrate=True,
         listener=listener,
-        authenticate=dev_principal(PRINCIPAL),
+        authenticate=OwnMachine(),
     )
     with _project_may_be_broken(line):
         run_loop(process.run(Stop(line), on_ready))

@@ -14,7 +14,6 @@ from typing import Any
 
 import uvicorn
 
-from signoff.api.principals import header_principal
 from signoff.authentication import Authenticate, nobody_else
 from signoff.cli.address import listen
 from signoff.cli.http_server import Connection, HttpServer
@@ -39,7 +38,7 @@ class Process:
     work: bool
     migrate: bool = False
     listener: socket | None = None
-    authenticate: Authenticate = header_principal
+    authenticate: Authenticate = nobody_else
 
     async def run(self, stop: Stop, on_ready: Callable[[], None]) -> None:
         """Do it until `stop`; `on_ready` is called once everything answers.
@@ -56,7 +55,11 @@ class Process:
                 "signoff.toml"
             )
         async with self._desk() as desk:
-            if self.authenticate is nobody_else and not await can_anybody_come_in(desk.office):
+            if (
+                self.listener is not None
+                and self.authenticate is nobody_else
+                and not await can_anybody_come_in(desk.office)
+            ):
                 raise ConfigError(
                     "`signoff serve` does not start, since nobody could call it: make an API key "
                     "with `signoff keys create`, or let a user sign in with `signoff users "

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import structlog
-
-from signoff.api.principals import header_principal
-from signoff.authentication import nobody_else
 from signoff.cli import logs
 from signoff.cli.address import bind, url_of
 from signoff.cli.loop import run_loop
@@ -13,8 +9,6 @@ from signoff.cli.options import Host, Port
 from signoff.cli.process import Process
 from signoff.cli.session import settings_here
 from signoff.cli.stop import Stop
-
-log = structlog.get_logger(__name__)
 
 
 def serve(*, host: Host = None, port: Port = None) -> None:
@@ -26,18 +20,7 @@ def serve(*, host: Host = None, port: Port = None) -> None:
     settings = settings_here()
     logs.configure(settings.log_level, settings.log_format)
     listener = bind(host or settings.host, settings.port if port is None else port)
-    if settings.insecure:
-        log.warning(
-            "INSECURE: there is no access control. Whoever reaches this server can read "
-            "everything, and decide under any name by the header X-Signoff-Principal",
-            address=url_of(listener),
-        )
-    process = Process(
-        settings=settings,
-        work=False,
-        listener=listener,
-        authenticate=header_principal if settings.insecure else nobody_else,
-    )
+    process = Process(settings=settings, work=False, listener=listener)
     run_loop(
         process.run(Stop(), lambda: print(f"Signoff is ready at {url_of(listener)}", flush=True))
     )

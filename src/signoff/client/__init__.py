@@ -3,7 +3,7 @@
 It speaks of requests, decisions and their audit. Threads, runs and assistants have the shapes of
 LangGraph's server, and LangGraph's own SDK is their client.
 
-    with Client("http://127.0.0.1:8124", key="signoff_...") as desk:
+    with Client("http://127.0.0.1:8124", api_key="signoff_...") as desk:
         for request in desk.requests(state="open").items:
             desk.decide(request.id, "approve", digest=request.digest)
 

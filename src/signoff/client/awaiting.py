@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Self, Unpack
 
 import httpx
@@ -19,14 +19,14 @@ class AsyncClient:
         self,
         url: str,
         *,
-        principal: str | None = None,
-        key: str | None = None,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
         timeout: float = calls.TIMEOUT,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
             base_url=url,
-            headers=calls.headers(principal, key),
+            headers=calls.headers(api_key, headers),
             timeout=timeout,
             transport=transport,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Self, Unpack
 
 import httpx
@@ -15,22 +15,22 @@ from signoff.client.calls import Ballot, Call, Filters, T
 class Client:
     """A desk over HTTP. Close it, or use it as a context manager.
 
-    `key` is an API key; a name as `principal` will do where a server believes it. `transport` is
-    one of httpx's, in place of the network.
+    `headers` are sent along with each call, as an application around the desk may want them.
+    `transport` is one of httpx's, in place of the network.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        principal: str | None = None,
-        key: str | None = None,
+        api_key: str | None = None,
+        headers: Mapping[str, str] | None = None,
         timeout: float = calls.TIMEOUT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = httpx.Client(
             base_url=url,
-            headers=calls.headers(principal, key),
+            headers=calls.headers(api_key, headers),
             timeout=timeout,
             transport=transport,
         )

@@ -179,10 +179,10 @@ def _path(request_id: str, *below: str) -> str:
     return "/".join(["/requests", quote(str(request_id), safe=""), *below])
 
 
-def headers(principal: str | None, key: str | None) -> dict[bytes, bytes]:
-    """The headers that say who calls."""
-    given = {} if principal is None else {b"X-Signoff-Principal": principal.encode()}
-    return given if key is None else {**given, b"Authorization": f"Bearer {key}".encode()}
+def headers(api_key: str | None, others: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of each call."""
+    given = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+    return {**given, **(others or {})}
 
 
 def following(filters: Filters, page: RequestPage) -> Filters | None:

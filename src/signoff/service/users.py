@@ -12,8 +12,8 @@ from signoff.clock import utcnow
 from signoff.db import audit, keys, notices, sessions, users
 from signoff.db.pool import Connection, Database
 from signoff.domain.audit import ACCESS, AuditEntry
-from signoff.domain.errors import DatabaseNotReady, UserNotFound
-from signoff.domain.principal import DEV, SYSTEM, Principal, Role, check_user, within
+from signoff.domain.errors import DatabaseNotReady, Forbidden, UserNotFound
+from signoff.domain.principal import DEV, SYSTEM, Principal, check_user, within
 from signoff.domain.user import User
 from signoff.log import get_logger
 from signoff.policy_file import PolicyFile
@@ -162,11 +162,17 @@ async def get_user(office: Office, name: str) -> User:
 
 
 async def as_user(office: Office, name: str) -> Principal:
-    """A user as a principal; an admin, where there is no user of that name: for `dev` alone."""
+    """A user as a principal, whoever calls: for `dev` alone.
+
+    Raises:
+        Forbidden: There is no user of that name.
+    """
     async with office.database.connection() as conn:
         user = await users.get(conn, name)
     if user is None:
-        return Principal(name=name, role=Role.ADMIN, method=DEV)
+        raise Forbidden(
+            f"There is no user {name[:100]!r} to act as: [[user]] in signoff.toml makes one."
+        )
     return Principal(name=name, role=user.role, graphs=within(user.graphs, None), method=DEV)
 
 

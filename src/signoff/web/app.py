@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from signoff.domain.errors import NotFound
-from signoff.domain.principal import Role, check_principal
+from signoff.domain.principal import Role
+from signoff.own_machine import ACTS_AS, OwnMachine, acting_as
+from signoff.service.users import as_user
 from signoff.web import lists, live, overview, requests, sign_in, static, threads
 from signoff.web.headers import PAGE
 from signoff.web.route import PageRoute, Visit
-from signoff.web.who import acting_as
 
 
 class _Switch(PageRoute):
@@ -29,24 +30,26 @@ switch = APIRouter(route_class=_Switch, include_in_schema=False)
 
 @switch.post("/inbox/act-as")
 async def act_as(visit: Visit) -> Response:
-    """Act as somebody else from now on, where the server lets whoever calls do so."""
-    from_now_on = check_principal(visit.form.get("as", "").strip())
-    cookie = acting_as(visit.request)
-    if cookie is None:
+    """Act as a user from now on, or as oneself, where the server lets whoever calls do so."""
+    oneself = visit.request.app.state.authenticate
+    if not isinstance(oneself, OwnMachine):
         raise NotFound("Here nobody acts as somebody else.")
+    from_now_on = visit.form.get("as", "").strip()
+    if from_now_on != oneself.name:
+        await as_user(visit.office, from_now_on)
     back = urlsplit(visit.form.get("back", ""))
     path = back.path if back.path.startswith(visit.base) else visit.base
     response = Response(
         status_code=303,
         headers={**PAGE, "location": path + (f"?{back.query}" if back.query else "")},
     )
-    response.set_cookie(
-        cookie,
-        from_now_on.encode().hex(),
-        path=visit.request.scope.get("root_path") or "/",
-        httponly=True,
-        samesite="strict",
-    )
+    place = visit.request.scope.get("root_path") or "/"
+    if from_now_on == oneself.name:
+        response.delete_cookie(ACTS_AS, path=place)
+    else:
+        response.set_cookie(
+            ACTS_AS, acting_as(from_now_on), path=place, httponly=True, samesite="strict"
+        )
     return response
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from signoff.authentication import NEW_SESSION
 from signoff.web import csrf, static, words
 from signoff.web.text import plainly, visible
-from signoff.web.who import acting_as
+from signoff.web.who import to_act_as
 
 
 def render(template: str, visited: Request, /, *, base: str, by: str | None, **shown: Any) -> str:
@@ -30,7 +30,7 @@ def render(template: str, visited: Request, /, *, base: str, by: str | None, **s
             now=now,
             here=path + (f"?{visited.url.query}" if visited.url.query else ""),
             csrf_token=csrf.token(visited),
-            acts_as=acting_as(visited),
+            to_act_as=to_act_as(visited),
             signed_in=NEW_SESSION in visited.scope,
             moment_of=lambda entry: words.time(datetime.fromisoformat(entry["at"]), now),
             asset=lambda name: f"{base}/{static.path_of(name)}",

@@ -25,6 +25,7 @@ from signoff.domain import errors
 from signoff.domain.errors import SignoffError
 from signoff.domain.principal import Principal, Role
 from signoff.log import get_logger
+from signoff.own_machine import ACTS_AS
 from signoff.service.office import Office
 from signoff.service.sight import check_path
 from signoff.web import csrf, form_data, rendering
@@ -166,7 +167,7 @@ def problem(request: Request, error: Exception, by: str | None) -> Response:
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("a page failed", exception="".join(traceback.format_exception(error)))
         message = "The server has made a mistake. Its log has the details."
-    return page(
+    response = page(
         request,
         "problem.html",
         by=by,
@@ -178,6 +179,10 @@ def problem(request: Request, error: Exception, by: str | None) -> Response:
         again=1 if isinstance(known, errors.SignInTooOld) else None,
         back=here if request.method == "GET" else base_of(request),
     )
+    if by is None and ACTS_AS in request.cookies:
+        # There is no such user any more: nobody is to be locked out by that.
+        response.delete_cookie(ACTS_AS, path=request.scope.get("root_path") or "/")
+    return response
 
 
 def _known(error: Exception) -> SignoffError:
