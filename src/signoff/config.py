@@ -25,7 +25,7 @@ from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.domain.session import SessionRules
 from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
-TABLES = ("breakpoints", "calendar", "policy", "user")
+TABLES = ("breakpoints", "calendar", "policy", "user", "webhook")
 """Tables of `signoff.toml` that are no settings: `signoff.policy_file` reads them."""
 
 PREFIX = "SIGNOFF_"
@@ -143,6 +143,19 @@ class Settings(BaseSettings):
     )
     tracing: bool = Field(
         default=False, description="Send traces by OpenTelemetry; it takes `signoff[otel]`."
+    )
+    outgoing_allowed: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts and networks inside that webhooks and chats may be at, such as "
+        '"hooks.firm.lan" or "10.1.0.0/16". Everything outside may be called anyway.',
+    )
+    delivery_timeout: Duration = Field(
+        default=timedelta(seconds=30), description="How long one delivery of a message may take."
+    )
+    keep_messages: Duration = Field(
+        default=timedelta(days=30),
+        description="How long messages that were sent or given up are kept, once the request "
+        "they tell of is closed.",
     )
     session_idle: Duration = Field(
         default=SessionRules().idle,

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 from signoff import audit_key
 from signoff import config as configuration
+from signoff.channels.outgoing import Outgoing
+from signoff.channels.webhook import WebhookChannel
 from signoff.clock import utcnow
 from signoff.collector import set_aside
 from signoff.config import Settings
@@ -21,6 +23,7 @@ from signoff.db.group import GroupCommit
 from signoff.db.jobs import Jobs
 from signoff.db.notices import Notices
 from signoff.db.pool import Database
+from signoff.domain.outside import Allowed
 from signoff.front_desk import FrontDesk
 from signoff.graph import loading, pauses
 from signoff.graph.loading import GraphLike
@@ -29,9 +32,11 @@ from signoff.graph.saver import SignoffSaver
 from signoff.policies import PolicyBook
 from signoff.policy_file import PolicyFile
 from signoff.project import CONFIG_FILE
+from signoff.render import request_json
 from signoff.service.migrate import check, migrate
 from signoff.service.office import Office
 from signoff.service.users import declare_users, follow_users
+from signoff.worker.courier import Courier
 from signoff.worker.engine import Engine
 
 if TYPE_CHECKING:
@@ -122,6 +127,12 @@ class Signoff(FrontDesk):
                 now=self._now,
                 book=self._book,
                 session_rules=self.settings.session_rules,
+                public_url=self.settings.public_url,
+                delivery_timeout=self.settings.delivery_timeout,
+            )
+            outgoing = await stack.enter_async_context(self._outgoing())
+            self._office.webhooks = WebhookChannel(
+                outgoing, lambda: self._book().webhooks, request_json
             )
             self._office.keyring.per_minute = self.settings.key_rate
             await declare_users(database, self._book().users)
@@ -139,6 +150,10 @@ class Signoff(FrontDesk):
 
     def _saver(self, database: Database, graph: str) -> SignoffSaver:
         return SignoffSaver(database, self._group, graph, now=self._now, opener=Opener(self._book))
+
+    def _outgoing(self) -> Outgoing:
+        allowed = Allowed.read(self.settings.outgoing_allowed)
+        return Outgoing(allowed, timeout=self.settings.delivery_timeout)
 
     async def _open_database(self, stack: AsyncExitStack) -> Database:
         url = self._database_url
@@ -218,8 +233,11 @@ class Signoff(FrontDesk):
             keep_audit=self.settings.keep_audit,
             anchor_every=self.settings.anchor_every,
         )
+        courier = Courier(self.office, keep=self.settings.keep_messages)
         async with engine:
+            courier.start()
             try:
                 yield engine
             finally:
-                await engine.stop(self.settings.shutdown_grace.total_seconds())
+                grace = self.settings.shutdown_grace.total_seconds()
+                await asyncio.gather(engine.stop(grace), courier.stop(grace))

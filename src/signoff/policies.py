@@ -19,6 +19,7 @@ from signoff.domain.policy import CALL, FIELDS, Policy, merge
 from signoff.domain.request import Question
 from signoff.domain.timetable import Moment, moments
 from signoff.domain.user import People, User
+from signoff.domain.webhook import Webhook
 
 CONDITIONS = ("graph", "node", "kind", "topic")
 """What a table can ask of a request, apart from setting its policy."""
@@ -68,6 +69,7 @@ class PolicyBook:
     users: tuple[User, ...] = ()
     people: People | None = None
     breakpoints: Mapping[str, BreakpointForm] = field(default_factory=dict)
+    webhooks: tuple[Webhook, ...] = ()
     doubts: tuple[str, ...] = ()
 
     def breakpoint_form(self, graph: str, nodes: Iterable[str]) -> BreakpointForm:

@@ -11,8 +11,8 @@ A request's policy is merged field by field from the call to `ask()`, the tables
 most specific first, and the defaults: the first that sets a field wins. The more conditions a table
 has the more specific it is; of tables with equally many, the one that comes first in the file is.
 
-Calendars and users stand in the same file, since policies name them, and so does how breakpoints
-are shown. Whatever is wrong is refused when the file is loaded, with its line.
+Calendars and users stand in the same file, since policies name them, and so do webhooks and how
+breakpoints are shown. Whatever is wrong is refused when the file is loaded, with its line.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from signoff import breakpoints as breakpoint_tables
 from signoff import calendars as calendar_tables
 from signoff import fallbacks, toml_file
 from signoff import users as user_tables
+from signoff import webhooks as webhook_tables
 from signoff.breakpoints import BreakpointForm, Nodes
 from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
@@ -188,6 +189,7 @@ class _Loader:
         """The book, if nothing is wrong."""
         users, places = self._named("user", user_tables.read)
         calendars, _ = self._named("calendar", calendar_tables.read)
+        webhooks, _ = self._named("webhook", webhook_tables.read)
         breakpoints = self._breakpoints(graphs)
         rules = self._rules()
         for rule in rules:
@@ -212,6 +214,7 @@ class _Loader:
             calendars=calendars,
             users=tuple(users.values()),
             breakpoints=breakpoints,
+            webhooks=tuple(webhooks.values()),
             doubts=doubts,
         )
 

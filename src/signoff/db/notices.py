@@ -83,8 +83,8 @@ class Notices:
     """One listening connection for the whole process.
 
     After a lost connection everything that may have been missed is treated as changed: waiters
-    look again, and `on_job` (without saying where), `on_cancel`, `on_users` and `on_access` are
-    called. While it is lost, `listening` is not set.
+    look again, and `on_job` (without saying where), `on_cancel`, `on_users`, `on_access` and
+    `on_messages` are called. While it is lost, `listening` is not set.
     `closing` is set when this process is about to stop: what would go on for ever then ends.
     """
 
@@ -93,6 +93,7 @@ class Notices:
         self.on_cancel: Callable[[str | None], None] = lambda _thread_id: None
         self.on_users: Callable[[], None] = lambda: None
         self.on_access: Callable[[], None] = lambda: None
+        self.on_messages: Callable[[], None] = lambda: None
         self.listening = False
         self._database = database
         self.closing = asyncio.Event()
@@ -188,6 +189,8 @@ class Notices:
             self.on_access()
         elif what == "access":
             self.on_access()
+        elif what == "messages":
+            self.on_messages()
         for thread_id in thread_ids:
             if what == "threads":
                 self.tell(thread_id)
@@ -209,6 +212,7 @@ class Notices:
         self.on_cancel(None)
         self.on_users()
         self.on_access()
+        self.on_messages()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
     SignoffError
     ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, CheckpointNotFound,
-    │                         GraphNotFound, UserNotFound, KeyNotFound
+    │                         GraphNotFound, UserNotFound, KeyNotFound, DeliveryNotFound
     ├── Unauthenticated       nobody is signed in, or too long ago: SignInTooOld
     ├── RateLimited           too much in too short a time
     ├── Forbidden             somebody is, and may not
@@ -102,6 +102,12 @@ class KeyNotFound(NotFound):
     """There is no API key of that id or name that could be revoked."""
 
     code = "key_not_found"
+
+
+class DeliveryNotFound(NotFound):
+    """There is no message with this id."""
+
+    code = "delivery_not_found"
 
 
 # --- who ---------------------------------------------------------------------------------------
@@ -309,10 +315,16 @@ class SchemaTooNew(DatabaseNotReady):
 
 
 class ChannelError(SignoffError):
-    """A notification was not handed over; `permanent` says that trying again is useless."""
+    """A notification was not handed over; `permanent` says that trying again is useless.
+
+    `retry_after` is how long the receiver asks to be left alone, if it does.
+    """
 
     code = "channel_error"
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(
+        self, message: str, *, permanent: bool = False, retry_after: timedelta | None = None
+    ) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.retry_after = retry_after

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
 
+from signoff.channels.base import Channel
 from signoff.db import leases
 from signoff.db.group import GroupCommit
 from signoff.db.jobs import Jobs
@@ -22,6 +24,9 @@ from signoff.graph.opening import Book
 from signoff.policies import PolicyBook
 from signoff.service.keyring import Keyring
 from signoff.service.together import Together
+
+if TYPE_CHECKING:  # only who sends waits for an HTTP client to load
+    from signoff.channels.webhook import WebhookChannel
 
 
 class Hand(Protocol):
@@ -44,7 +49,8 @@ class Hand(Protocol):
 class Office:
     """A desk's parts. `hand` is None where this process leaves all work to others.
 
-    `memory` is what it still knows of the threads that paused in its hands.
+    `memory` is what it still knows of the threads that paused in its hands. `channels` are the
+    ways to reach people, by their names; a delivery has `delivery_timeout` to end.
     """
 
     database: Database
@@ -57,6 +63,11 @@ class Office:
     book: Book = PolicyBook
     memory: Memory = field(default_factory=Memory)
     session_rules: SessionRules = field(default_factory=SessionRules)
+    channels: dict[str, Channel] = field(default_factory=dict)
+    webhooks: WebhookChannel | None = None
+    public_url: str | None = None
+    delivery_timeout: timedelta = timedelta(seconds=30)
+    chance: Callable[[], float] = random.random
     together: Together = field(init=False)
     keyring: Keyring = field(init=False)
 

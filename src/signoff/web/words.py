@@ -136,6 +136,8 @@ _EVENTS: Mapping[str, str] = {
     "request.revised": "showed something else: earlier votes are void",
     "request.superseded": "closed it, as the thread went on without it",
     "request.policy_reapplied": "applied another policy",
+    "message.failed": "gave up telling somebody of it",
+    "message.redelivered": "had somebody told of it again",
     "run.created": "started a run",
     "run.cancelled": "cancelled the run",
     "run.failed": "failed",
