@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
+TIMES  ?= 20
 # Most of the suite waits for processes, so there are more of its own than processors.
 PARALLEL ?= --numprocesses 3 --dist loadfile
 BIN    := $(VENV)/bin
@@ -10,7 +11,7 @@ READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test check format demo example bench screenshots clean
+.PHONY: help venv test fuzz check format demo example bench screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +20,9 @@ venv: $(READY)  ## Make the environment in .venv, with the versions of constrain
 
 test: $(READY)  ## Run all tests; ARGS="tests/db -k pool" narrows them down
 	$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(PARALLEL))
+
+fuzz: $(READY)  ## Make up requests and configurations for long; TIMES=100 for longer
+	SIGNOFF_FUZZ=$(TIMES) $(BIN)/python -m pytest tests/fuzz --timeout 0 $(ARGS)
 
 check: $(READY)  ## Check format, lint, types and import contracts
 	$(BIN)/ruff format --check .

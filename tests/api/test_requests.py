@@ -353,3 +353,12 @@ async def test_several_decisions_have_to_be_well_formed(
     answer = await api.http.post("/requests/decisions", json=body)
     assert answer.status_code == 422
     assert [each["pointer"] for each in answer.json()["errors"]] == [at]
+
+
+async def test_a_filter_that_takes_one_value_is_refused_with_two(api: Api) -> None:
+    both = await api.http.get("/requests?graph=drafts&graph=pair&limit=1")
+    assert problem(both, 422, "invalid_input")["errors"] == [
+        {"pointer": "/graph", "message": "can be given once"}
+    ]
+    several = await api.http.get("/requests?state=open&state=decided&graph=drafts")
+    assert several.status_code == 200

@@ -38,6 +38,10 @@ def other(state: Log) -> Log:
     return {"seen": ["other"]}
 
 
+def other_review(state: Log) -> Log:
+    return {"seen": [interrupt("And this?")]}
+
+
 def renamed() -> StateGraph[Any]:
     builder: StateGraph[Any] = StateGraph(Log)
     return builder.add_node("renamed", review).add_edge(START, "renamed")
@@ -330,3 +334,28 @@ async def test_a_decision_made_while_the_question_is_changing_is_for_one_of_the_
     assert (old.title, old.state, old.delivery) == ("pay 3?", "decided", "none")
     assert [vote.by for vote in old.votes] == ["jane"]
     assert (new.title, new.state, new.revises) == ("pay 3000?", "open", old.id)
+
+
+async def test_what_is_asked_at_a_node_that_is_gone_is_not_left_behind(open_desk: OpenDesk) -> None:
+    desk = await open_desk({"g": fork(review, other_review)})
+    await started(desk)
+    requests = await by_title(desk, "open")
+    desk = await redeployed(desk, open_desk, {"g": chain(review)})
+    # Neither by going on, ...
+    await desk.start("g", None, by="starter", thread_id="t")
+    assert (await settled(desk)).status is ThreadStatus.INTERRUPTED
+    assert (await by_title(desk, "open")).keys() == requests.keys()
+    # ... nor by the answer to what is asked elsewhere.
+    first = requests["which?"]
+    await desk.decide(first.id, "respond", values={"value": "this"}, by="jane")
+    await settled(desk)
+    failed = await desk.request(first.id)
+    assert (failed.delivery, (await by_title(desk, "open")).keys()) == ("failed", {"And this?"})
+    assert "no node 'other_review'" in str(failed.delivery_error)
+
+    desk = await redeployed(desk, open_desk, {"g": fork(review, other_review)})
+    await desk.retry(first.id, by="john")
+    await settled(desk)
+    thread = await answered(desk, "that")
+    assert sorted(thread.values["seen"]) == ["that", "this"]
+    assert (thread.status, await listed(desk, "open")) == (ThreadStatus.IDLE, [])

@@ -9,6 +9,7 @@ import pytest
 from langgraph.types import interrupt
 
 from signoff.domain.errors import (
+    Conflict,
     GraphNotFound,
     InvalidInput,
     NothingPending,
@@ -21,7 +22,7 @@ from signoff.domain.thread import ThreadStatus
 from signoff.service import read
 from signoff.service.start_run import Order, start_run
 from tests.conftest import OpenDesk
-from tests.helpers import TIMEOUT, Log, chain, rows, settled, started
+from tests.helpers import TIMEOUT, Log, answered, chain, rows, settled, started
 
 
 def nothing(state: Log) -> Log:
@@ -147,3 +148,15 @@ async def test_a_thread_with_nothing_to_go_on_with_says_so(open_desk: OpenDesk) 
     await desk.start("g", None, by="starter", thread_id="t")
     assert (await settled(desk)).status is ThreadStatus.IDLE
     assert await rows(desk, "SELECT DISTINCT status FROM runs") == [{"status": "succeeded"}]
+
+
+async def test_no_other_graph_goes_on_where_one_has_asked(open_desk: OpenDesk) -> None:
+    def asks(state: Log) -> Log:
+        return {"seen": [interrupt("Well?")]}
+
+    desk = await open_desk({"g": chain(asks), "other": chain(nothing)})
+    await started(desk)
+    with pytest.raises(Conflict, match="'other' can only begin anew on it"):
+        await desk.start("other", None, by="starter", thread_id="t")
+    assert (await answered(desk, "yes")).values["seen"] == ["yes"]
+    assert (await started(desk, "other")).graph == "other"

@@ -32,6 +32,7 @@ from signoff.api import (
 )
 from signoff.api.docs import add_docs
 from signoff.api.edge import Edge
+from signoff.api.sse import EventStream
 from signoff.authentication import SESSION, Authenticate, nobody_else
 from signoff.config import Settings
 from signoff.domain.errors import SignoffError
@@ -105,12 +106,17 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         for path, item in described["paths"].items():
             for operation in item.values():
                 operation["security"] = [] if path in OPEN else SECURITY
+                for answer in operation["responses"].values():
+                    if STREAM in answer.get("content", {}):
+                        answer["content"][STREAM] = {}  # FastAPI would have it that it is one text
         app.openapi_schema = described
     return app.openapi_schema
 
 
 SECURITY: list[dict[str, list[str]]] = [{"key": []}, {"x-api-key": []}, {"session": []}]
 """How a caller may say who they are: in one of these ways."""
+
+STREAM = EventStream.media_type
 
 OPEN = frozenset({"/healthz", "/readyz"})
 """Paths that need no principal."""

@@ -43,7 +43,7 @@ class AssistantSearch(AssistantFilter):
 
 @router.post(
     "/assistants/search",
-    response_model=list[schemas.Assistant],
+    response_model=list[schemas.Assistant | schemas.SelectedAssistant],
     responses=refusals(*WITH_BODY),
 )
 async def search_assistants(caller: Caller, search: AssistantSearch) -> Answer:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import orjson
 from fastapi import Depends
@@ -18,6 +18,8 @@ from signoff.answering import Desk, RouteNotFound, ServerStopping
 from signoff.api import access, body, problems
 from signoff.api.sse import EventStream
 from signoff.authentication import Reader, identify, require
+from signoff.domain.errors import FieldError, InvalidInput
+from signoff.domain.jsontext import pointer
 from signoff.domain.principal import Principal, Role
 from signoff.service import sight
 from signoff.service.office import Office
@@ -52,6 +54,8 @@ class Route(APIRoute):
         """Find out who calls and whether they may; check the body; have FastAPI do the rest."""
         handle = super().get_route_handler()
         role = self.role()
+        query = self.dependant.query_params
+        lists = {each.alias for each in query if _is_list(each.field_info.annotation)}
 
         async def answer(request: Request) -> Response:
             try:
@@ -65,6 +69,7 @@ class Route(APIRoute):
                     if principal.graphs is not None:
                         await sight.check_path(desk.office, principal, request.path_params)
                     request.scope[_KEY] = _Caller(desk, principal)
+                    _check_once(request, lists)
                     if request.method in ("POST", "PATCH", "PUT"):
                         request = await body.checked(request)
                     response = await handle(request)
@@ -78,6 +83,26 @@ class Route(APIRoute):
                 return problems.answer(ServerStopping())
 
         return answer
+
+
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(each) is list for each in (annotation, *get_args(annotation)))
+
+
+def _check_once(request: Request, lists: Collection[str]) -> None:
+    """Return if no query parameter but these is repeated: all but the last would be passed over.
+
+    Raises:
+        InvalidInput: One is.
+    """
+    given = [name for name, _ in request.query_params.multi_items() if name not in lists]
+    if len(given) == len(set(given)):
+        return
+    repeated = sorted({name for name in given if given.count(name) > 1})
+    raise InvalidInput(
+        f"The request is not well formed: {', '.join(repeated)} can be given once.",
+        [FieldError(pointer(name), "can be given once") for name in repeated],
+    )
 
 
 _KEY = "signoff.caller"

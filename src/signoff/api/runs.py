@@ -161,7 +161,7 @@ async def wait_for_new_run(
 
 @router.get(
     "/threads/{thread_id}/runs",
-    response_model=list[schemas.Run],
+    response_model=list[schemas.Run | schemas.SelectedRun],
     responses=refusals(),
 )
 async def list_runs(

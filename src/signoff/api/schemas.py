@@ -25,6 +25,13 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
+def _none_required(schema: JSONObject) -> None:
+    schema.pop("required", None)
+
+
+_SELECTED = ConfigDict(json_schema_extra=_none_required)
+
+
 class FieldProblem(Shape):
     """What is wrong at one place of a request."""
 
@@ -297,6 +304,12 @@ class State(Shape):
     parent_checkpoint_id: str | None
 
 
+class SelectedState(State):
+    """Of a state, the fields that were selected."""
+
+    model_config = _SELECTED
+
+
 class StateUpdated(Shape):
     """Where an update of the state has put the thread."""
 
@@ -319,6 +332,12 @@ class Thread(Shape):
     interrupts: dict[str, list[Interrupt]] = Field(description="By the task that asks.")
 
 
+class SelectedThread(Thread):
+    """Of a thread, the fields that were selected."""
+
+    model_config = _SELECTED
+
+
 class Run(Shape):
     """One execution on a thread."""
 
@@ -337,6 +356,12 @@ class Run(Shape):
     updated_at: datetime
 
 
+class SelectedRun(Run):
+    """Of a run, the fields that were selected."""
+
+    model_config = _SELECTED
+
+
 class Assistant(Shape):
     """A graph that is served, as LangGraph's server shows it: each has one assistant."""
 
@@ -350,6 +375,12 @@ class Assistant(Shape):
     version: int
     created_at: datetime
     updated_at: datetime
+
+
+class SelectedAssistant(Assistant):
+    """Of an assistant, the fields that were selected."""
+
+    model_config = _SELECTED
 
 
 class GraphSchemas(Shape):

@@ -61,7 +61,11 @@ class History(BaseModel):
     select: list[StateField] | None = Field(default=None, description="Only these fields.")
 
 
-@router.get("/threads/{thread_id}/state", response_model=schemas.State, responses=refusals())
+@router.get(
+    "/threads/{thread_id}/state",
+    response_model=schemas.State | schemas.SelectedState,
+    responses=refusals(),
+)
 async def latest_state(
     caller: Caller, thread_id: str, subgraphs: bool = False, select: Select = None
 ) -> Answer:
@@ -87,7 +91,7 @@ async def post_state(caller: Caller, thread_id: str, update: StateUpdate) -> Ans
 
 @router.post(
     "/threads/{thread_id}/state/checkpoint",
-    response_model=schemas.State,
+    response_model=schemas.State | schemas.SelectedState,
     responses=refusals(*WITH_BODY),
 )
 async def state_at_checkpoint(caller: Caller, thread_id: str, at: StateAt) -> Answer:
@@ -99,7 +103,7 @@ async def state_at_checkpoint(caller: Caller, thread_id: str, at: StateAt) -> An
 
 @router.get(
     "/threads/{thread_id}/state/{checkpoint_id}",
-    response_model=schemas.State,
+    response_model=schemas.State | schemas.SelectedState,
     responses=refusals(),
 )
 async def state_at(
@@ -117,7 +121,7 @@ async def state_at(
 
 @router.get(
     "/threads/{thread_id}/history",
-    response_model=list[schemas.State],
+    response_model=list[schemas.State | schemas.SelectedState],
     responses=refusals(),
 )
 async def history(
@@ -132,7 +136,7 @@ async def history(
 
 @router.post(
     "/threads/{thread_id}/history",
-    response_model=list[schemas.State],
+    response_model=list[schemas.State | schemas.SelectedState],
     responses=refusals(*WITH_BODY),
 )
 async def post_history(caller: Caller, thread_id: str, wanted: History) -> Answer:

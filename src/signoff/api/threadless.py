@@ -16,13 +16,13 @@ from signoff.service.wait import new_thread_id
 router = APIRouter(tags=["runs"], route_class=Route)
 
 
-@router.post("/runs", response_model=schemas.Run, responses=refusals(*WITH_BODY))
+@router.post("/runs", response_model=schemas.Run, responses=refusals(409, *WITH_BODY))
 async def create_run(caller: Caller, request: Request, order: RunCreate) -> Answer:
     """Start a run on a new thread, in the background."""
     return await runs.create_run(caller, request, new_thread_id(), _on_new_thread(order))
 
 
-@router.post("/runs/wait", response_model=dict[str, Any], responses=refusals(*WITH_BODY))
+@router.post("/runs/wait", response_model=dict[str, Any], responses=refusals(409, *WITH_BODY))
 async def wait_for_new_run(caller: Caller, request: Request, order: RunCreate) -> Response:
     """Start a run on a new thread, and answer with the state in which it ends or pauses.
 
@@ -31,7 +31,7 @@ async def wait_for_new_run(caller: Caller, request: Request, order: RunCreate) -
     return await runs.wait_for_new_run(caller, request, new_thread_id(), _on_new_thread(order))
 
 
-@router.post("/runs/stream", response_class=EventStream, responses=refusals(*WITH_BODY))
+@router.post("/runs/stream", response_class=EventStream, responses=refusals(409, *WITH_BODY))
 async def stream_new_run(caller: Caller, request: Request, order: RunCreate) -> EventStream:
     """Start a run on a new thread, and follow what it streams until it pauses or ends.
 

@@ -83,7 +83,7 @@ async def create_thread(caller: Caller, order: ThreadCreate) -> Answer:
 
 @router.post(
     "/threads/search",
-    response_model=list[schemas.Thread],
+    response_model=list[schemas.Thread | schemas.SelectedThread],
     responses=refusals(*WITH_BODY),
 )
 async def search_threads(caller: Caller, search: ThreadSearch) -> Answer:

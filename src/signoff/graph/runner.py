@@ -160,6 +160,8 @@ class _Execution:
     async def run(self) -> Result:
         if (missing := await self._gate.missing()) is not None:
             return self._not_begun(missing)
+        if (gone := self._cannot_stay()) is not None:
+            return replace(self._not_begun(gone), stands=True)
         try:
             config = self._config()
             head = await self._head()
@@ -444,14 +446,32 @@ class _Execution:
     def _why_gone(self, request: Request, head: CheckpointTuple | None) -> str:
         node = self._missing_node(request)
         if node is not None:
-            return (
-                f"the deployed graph {request.pause.graph!r} has no node {node!r}, where this "
-                "thread waits: deploy one and retry"
-            )
+            return self._without(node)
         if head is None:
             return "the thread has no checkpoint"
         self._moved_on.add(request.id)
         return "the thread has moved on and does not wait for this answer any more"
+
+    def _cannot_stay(self) -> str | None:
+        """Why nothing can run here: somebody is asked at a node that the deployed graph has not.
+
+        LangGraph would go on with the other nodes, and what is asked would be left behind. New
+        input leaves it behind in any case.
+        """
+        if self._run.kind is RunKind.START:
+            return None
+        for request in self._assignment.known:
+            if request.state is RequestState.OPEN and request.kind != BREAKPOINT:
+                node = self._missing_node(request)
+                if node is not None:
+                    return self._without(node)
+        return None
+
+    def _without(self, node: str) -> str:
+        return (
+            f"the deployed graph {self._run.graph!r} has no node {node!r}, where this thread "
+            "waits: deploy one and retry"
+        )
 
     def _missing_node(self, request: Request) -> str | None:
         """A node that the deployed graph no longer has, on the way to where a question was asked.

@@ -12,6 +12,7 @@ from signoff.db.group import Stream
 from signoff.db.runs import Beginning
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import (
+    Conflict,
     FieldError,
     InvalidInput,
     NothingPending,
@@ -71,6 +72,7 @@ async def start_run(office: Office, order: Order) -> Run:
         ThreadNotFound: There is no such thread, and none is to be made.
         ThreadBusy: A run is under way and this one is not to wait for it.
         NothingPending: There is nothing to go on with: the thread is new.
+        Conflict: It is to go on where another graph stands.
         InvalidInput: The thread id, the principal or the input is not well formed.
         Forbidden: The thread stands at a breakpoint that the caller may not pass.
         TooLarge: The input is over 1 MiB.
@@ -99,6 +101,11 @@ async def start_run(office: Office, order: Order) -> Run:
             raise NothingPending(f"Thread {order.thread_id} is new: it needs an input to begin.")
         if thread is None or _is_out_of_sight(thread.graph, order.graphs):
             raise ThreadNotFound(f"There is no thread {order.thread_id}.")
+        if order.input is None and thread.graph not in (None, served.name):
+            raise Conflict(
+                f"Thread {thread.id} is one of graph {thread.graph!r}, so {served.name!r} can only "
+                "begin anew on it, with an input."
+            )
         if thread.busy and not order.enqueue:
             raise ThreadBusy(f"A run is under way on thread {thread.id}.")
         await runs.insert(conn, run)
