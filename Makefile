@@ -11,7 +11,7 @@ READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv test fuzz check format demo example bench screenshots clean
+.PHONY: help venv test fuzz check audit format demo example bench screenshots clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,11 +24,20 @@ test: $(READY)  ## Run all tests; ARGS="tests/db -k pool" narrows them down
 fuzz: $(READY)  ## Make up requests and configurations for long; TIMES=100 for longer
 	SIGNOFF_FUZZ=$(TIMES) $(BIN)/python -m pytest tests/fuzz --timeout 0 $(ARGS)
 
-check: $(READY)  ## Check format, lint, types and import contracts
+check: $(READY)  ## Check format, lint, types, import contracts, and what security asks for
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src --exclude src/signoff/db
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src/signoff/db --skip B608
+	$(BIN)/python -m pip check
+
+# By an environment of its own, since it asks for more than it checks.
+audit: $(READY)  ## Ask a database of known holes about all that constraints.txt pins; needs the internet
+	$(PYTHON) -m venv build/audit
+	build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	build/audit/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
 
 format: $(READY)  ## Format the code and mend what can be mended by itself
 	$(BIN)/ruff check --fix-only .
@@ -63,5 +72,5 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[dev,examples]'
+		--constraint constraints.txt --editable '.[dev,examples,otel]'
 	@touch $@

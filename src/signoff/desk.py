@@ -24,6 +24,7 @@ from signoff.db.jobs import Jobs
 from signoff.db.notices import Notices
 from signoff.db.pool import Database
 from signoff.domain.outside import Allowed
+from signoff.domain.run import Run, RunStatus
 from signoff.front_desk import FrontDesk
 from signoff.graph import loading, pauses
 from signoff.graph.loading import GraphLike
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from signoff.authentication import Authenticate
+    from signoff.metrics import Metrics
 
 
 class Signoff(FrontDesk):
@@ -100,6 +102,7 @@ class Signoff(FrontDesk):
         self._stack = AsyncExitStack()
         self._group: GroupCommit
         self.engine: Engine | None = None
+        self._metrics: Metrics | None = None
 
     async def __aenter__(self) -> Self:
         pauses.kinds()  # one of a package that cannot be used shows now, not at the first pause
@@ -127,6 +130,7 @@ class Signoff(FrontDesk):
                 now=self._now,
                 book=self._book,
                 session_rules=self.settings.session_rules,
+                run_ended=self._note_run,
                 public_url=self.settings.public_url,
                 delivery_timeout=self.settings.delivery_timeout,
             )
@@ -198,9 +202,23 @@ class Signoff(FrontDesk):
             settings=self.settings,
             authenticate=authenticate or nobody_else,
             lifespan=self._while_served,
+            metrics=self.metrics if self.settings.metrics else None,
         )
         install(app)
         return app
+
+    @property
+    def metrics(self) -> Metrics:
+        """The figures of this process, and of the desk, for Prometheus."""
+        from signoff.metrics import Metrics
+
+        if self._metrics is None:
+            self._metrics = Metrics(self)
+        return self._metrics
+
+    def _note_run(self, run: Run, status: RunStatus, seconds: float) -> None:
+        if self._metrics is not None:
+            self._metrics.run_ended(run, status, seconds)
 
     @asynccontextmanager
     async def _while_served(self, app: FastAPI) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from signoff.db import embedded
 from tests.people import let_in, with_key
@@ -73,7 +75,7 @@ def started(project: Path, database_url: str, graph: str, input: dict[str, Any])
 def test_a_server_and_a_worker_share_a_database(project: Path, url: str):
     with all_ready(
         server := serve(project=project, database_url=url),
-        one := worker(project=project, database_url=url),
+        one := worker(project=project, database_url=url, SIGNOFF_METRICS_PORT="0"),
         another := worker(project=project, database_url=url),
     ):
         with requester(server.url) as http:
@@ -92,6 +94,12 @@ def test_a_server_and_a_worker_share_a_database(project: Path, url: str):
             project=project, database_url=url,
         )  # fmt: skip
         assert done["values"]["by"] == "sales@firm.com"
+        figures = one.wait_for(r'"event": "metrics".*"address": "(http://[^"]+)/metrics"').group(1)
+        assert httpx.get(f"{figures}/readyz").json() == {"status": "ok"}
+        told = httpx.get(f"{figures}/metrics").text
+        assert "\nsignoff_workers 2.0\n" in told
+        assert httpx.get(f"{figures}/requests").status_code == 404
+        assert "\nsignoff_workers 2.0\n" in httpx.get(f"{server.url}/metrics").text
         assert server.stop() == 0
         assert one.stop() == 0
         assert another.stop(signal.SIGINT) == 0
@@ -297,6 +305,62 @@ def test_logs_are_json_lines_without_secrets_and_at_the_level_that_is_set(
     quiet = {"SIGNOFF_LOG_LEVEL": "error"}
     with worker(project=project, database_url=database_url, **quiet).ready() as program:
         assert '"level": "info"' not in program.output
+
+
+def test_no_secret_is_in_a_log_and_each_line_says_what_it_is_about(
+    project: Path, database_url: str
+):
+    """A key, passwords, a session, a token in an address: at the level at which all is said."""
+    (project / "graph.py").write_text(
+        (project / "graph.py").read_text() + "\nimport logging\nthe_review = review\n"
+        "def review(state):\n"
+        "    logging.getLogger('mine').info('reviewing')\n"
+        "    return the_review(state)\n"
+        "builder = StateGraph(State)\nbuilder.add_node('review', review)\n"
+        "builder.add_edge(START, 'review')\ngraph = builder.compile()\n"
+    )
+    url = make_conninfo(database_url, password="sesame-of-the-database")
+    key = answer("keys", "create", "k", "--role", "admin", project=project, database_url=url)["key"]
+    answer("users", "add", "jane", project=project, database_url=url)
+    right = "sesame-of-jane-herself"
+    command("users", "password", "jane", project=project, database_url=url, stdin=right)
+    loud = {"SIGNOFF_LOG_LEVEL": "debug", "SIGNOFF_LOG_FORMAT": "json"}
+    with all_ready(
+        server := serve(project=project, database_url=url, **loud),
+        other := worker(project=project, database_url=url, **loud),
+    ):
+        with httpx.Client(base_url=server.url, timeout=30) as http:
+            form = http.get("/inbox/sign-in")
+            [csrf] = set(re.findall(r'name="csrf" value="(\w+)"', form.text))
+            for password in ("sesame-that-is-wrong", right):
+                http.post(
+                    "/inbox/sign-in", data={"csrf": csrf, "name": "jane", "password": password}
+                )
+            [session] = [value for name, value in http.cookies.items() if "session" in name]
+            http.get("/inbox/sesame-in-a-path?token=sesame-in-a-query")
+        ours = {"authorization": f"Bearer {key}", "x-request-id": "from-the-proxy"}
+        with httpx.Client(base_url=server.url, headers=ours, timeout=30) as http:
+            order = {"assistant_id": "payment", "input": {"amount": 5}, "if_not_exists": "create"}
+            http.post("/threads/t1/runs/wait", json=order).raise_for_status()
+            [request] = http.get("/requests").json()["items"]
+            decision = {"action": "approve"}
+            http.post(f"/requests/{request['id']}/decisions", json=decision).raise_for_status()
+            http.get("/threads/t1/runs/wait?token=sesame-in-a-query")
+            [_, run] = reversed(http.get("/threads/t1/runs").json())
+            http.get(f"/threads/t1/runs/{run['run_id']}/join").raise_for_status()
+        assert (server.stop(), other.stop()) == (0, 0)
+    said = server.output + other.output
+    for secret in (key, key[-20:], session, csrf, "sesame"):
+        assert secret not in said
+    entries = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    calls = [each for each in entries if each["event"] == "call"]
+    decided = next(each for each in calls if each["status"] == 201)
+    assert decided["call_id"] == "from-the-proxy"
+    assert decided["route"] == "/requests/{request_id}/decisions"
+    first, second = [each for each in entries if each["logger"] == "mine"]
+    assert (first["thread_id"], second["thread_id"]) == ("t1", "t1")
+    assert (first["run_id"], "request_id" in first) == (request["run_id"], False)
+    assert (second["run_id"], second["request_id"]) == (run["run_id"], request["id"])
 
 
 def test_a_program_that_is_waited_for_in_vain_says_what_it_printed(project: Path):

@@ -32,10 +32,12 @@ from signoff.api import (
 )
 from signoff.api.docs import add_docs
 from signoff.api.edge import Edge
+from signoff.api.metrics import serve_metrics
 from signoff.api.sse import EventStream
 from signoff.authentication import SESSION, Authenticate, nobody_else
 from signoff.config import Settings
 from signoff.domain.errors import SignoffError
+from signoff.metrics import Metrics
 
 DESCRIPTION = """
 The human sign-off desk for LangGraph. Every pause of a graph is a *request*; a decision closes it,
@@ -54,6 +56,7 @@ def create_app(
     settings: Settings,
     authenticate: Authenticate = nobody_else,
     lifespan: Lifespan | None = None,
+    metrics: Metrics | None = None,
 ) -> FastAPI:
     """The API of a desk, which is open by the time that requests come.
 
@@ -80,7 +83,10 @@ def create_app(
     for module in (*supported, unsupported):
         app.include_router(module.router)
     add_docs(app)
-    app.add_middleware(Edge, settings=settings)
+    if metrics is not None and settings.metrics_port is None:
+        serve_metrics(app, metrics)
+    watches = [] if metrics is None else [metrics.call]
+    app.add_middleware(Edge, settings=settings, watches=watches)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -48,14 +48,14 @@ _CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+/=@-]{0,127}")
 class Watch(Protocol):
     """Somebody who is told of each call: metrics, or traces."""
 
-    def __call__(self, scope: Scope) -> Ended:
+    def __call__(self, scope: Scope, /) -> Ended:
         """A call begins; who is told how it goes."""
 
 
 class Ended(Protocol):
     """Who is told that the head of an answer went out, or that a call ended without one."""
 
-    def __call__(self, method: str, route: str | None, status: int, seconds: float) -> None:
+    def __call__(self, method: str, route: str | None, status: int, seconds: float, /) -> None:
         """It took so long until then; the `route` is a template, None where there is none."""
 
 

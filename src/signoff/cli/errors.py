@@ -17,8 +17,13 @@ FAILED = 1
 MISUSED = 2
 """The command line itself is wrong."""
 
-_PASSWORD = re.compile(
-    r"(://[^\s:/@]*:)[^\s@]+(?=@)|(\bpassword\s*=\s*)('[^']*'|\S+)", re.IGNORECASE
+_SECRETS = re.compile(
+    r"(://[^\s:/@]*:)[^\s@]+(?=@)"  # in the address of a database, or of a proxy
+    r"|(\b(?:password|client_secret)\s*=\s*)('[^']*'|[^\s&]+)"
+    r"|(\bBearer\s+)[\w.~+/=-]+"
+    r"|(\bsignoff_[0-9a-z]+_)[\w-]{20,}"  # an API key: signoff/domain/key.py
+    r"|(\bwhsec_)[\w+/=-]+",  # what webhooks are signed with
+    re.IGNORECASE,
 )
 
 
@@ -55,8 +60,10 @@ def misused(error: typer.TyperException, *, as_json: bool) -> int:
 
 
 def without_secrets(text: str) -> str:
-    """`text` with the passwords of database addresses masked."""
-    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", text)
+    """`text` with passwords and keys masked, as far as one sees what they are."""
+    return _SECRETS.sub(
+        lambda found: f"{found[1] or found[2] or found[4] or found[5] or found[6]}***", text
+    )
 
 
 def _print(text: str) -> None:

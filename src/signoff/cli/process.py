@@ -14,8 +14,9 @@ from typing import Any
 
 import uvicorn
 
+from signoff.api import metrics
 from signoff.authentication import Authenticate, nobody_else
-from signoff.cli.address import listen
+from signoff.cli.address import AddressTaken, bind, listen, url_of
 from signoff.cli.http_server import Connection, HttpServer
 from signoff.cli.session import database_address
 from signoff.cli.stop import Stop
@@ -23,11 +24,14 @@ from signoff.config import Settings
 from signoff.db.pool import Database
 from signoff.desk import Signoff
 from signoff.domain.errors import ConfigError
+from signoff.log import get_logger
 from signoff.policy_file import PolicyFile
 from signoff.project import CONFIG_FILE
 from signoff.service.migrate import migrate
 from signoff.service.sessions import can_anybody_come_in
 from signoff.service.users import declare_users
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,12 +69,13 @@ class Process:
                     "with `signoff keys create`, or let a user sign in with `signoff users "
                     "password`. `signoff dev` serves this machine alone, for whoever is at it"
                 )
-            if self.listener is None:
-                _settle()
-                on_ready()
-                await stop.wait()
-            else:
-                await self._serve(desk, self.listener, stop, on_ready)
+            async with self._metrics(desk):
+                if self.listener is None:
+                    _settle()
+                    on_ready()
+                    await stop.wait()
+                else:
+                    await self._serve(desk, self.listener, stop, on_ready)
 
     @asynccontextmanager
     async def _desk(self) -> AsyncIterator[Signoff]:
@@ -84,6 +89,33 @@ class Process:
                     await declare_users(database, policies().users, forget_others=True)
             async with Signoff(url, None, self.settings, work=self.work, policies=policies) as desk:
                 yield desk
+
+    @asynccontextmanager
+    async def _metrics(self, desk: Signoff) -> AsyncIterator[None]:
+        """Meanwhile serve the figures of this process, if they are to have a port of their own."""
+        settings = self.settings
+        if not settings.metrics or settings.metrics_port is None:
+            yield
+            return
+        try:
+            listener = bind(settings.metrics_host, settings.metrics_port)
+            listen(listener)
+        except AddressTaken as error:
+            raise AddressTaken(
+                f"metrics_port: {error.message.partition(';')[0]}; each process on a machine takes "
+                "one of its own: set SIGNOFF_METRICS_PORT"
+            ) from error
+        app = metrics.create_app(desk, desk.metrics)
+        config = uvicorn.Config(app, http=Connection, ws="none", log_config=None, access_log=False)
+        server = HttpServer(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="signoff metrics")
+        await server.listens.wait()
+        log.info("metrics", address=f"{url_of(listener)}/metrics")
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
 
     async def _serve(
         self, desk: Signoff, listener: socket, stop: Stop, on_ready: Callable[[], None]

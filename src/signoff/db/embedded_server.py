@@ -281,4 +281,4 @@ def _socket_folder(data: Path) -> Path:
     path = os.fsencode(data / f".s.PGSQL.{PORT}")
     if len(path) <= SOCKET_LIMIT and not set(path) & set(b',"'):  # which separate and quote paths
         return data
-    return Path("/tmp") / f"signoff-{hashlib.sha256(path).hexdigest()[:16]}"  # noqa: S108
+    return Path("/tmp") / f"signoff-{hashlib.sha256(path).hexdigest()[:16]}"  # noqa: S108  # nosec B108

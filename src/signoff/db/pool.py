@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Self
 
@@ -53,6 +54,7 @@ __all__ = [
     "Database",
     "DriverError",
     "Json",
+    "Load",
     "OperationalError",
     "OrderedJson",
     "UniqueViolation",
@@ -86,6 +88,16 @@ def conninfo(url: str, instance: str) -> str:
         application_name=f"signoff {instance}",
         connect_timeout=parts.get("connect_timeout") or CONNECT_TIMEOUT,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Load:
+    """How many connections a pool has, how many of them are idle, and who waits for one."""
+
+    pool: str
+    size: int
+    idle: int
+    waiting: int
 
 
 class Database:
@@ -196,6 +208,21 @@ class Database:
         with _reaching():
             async with self.writing.connection() as conn:
                 yield conn
+
+    def load(self) -> list[Load]:
+        """How the connections of each kind are used."""
+        found = []
+        for pool in self._pools():
+            stats = pool.get_stats()
+            found.append(
+                Load(
+                    pool=pool.name.removeprefix("signoff").strip() or "main",
+                    size=stats.get("pool_size", 0),
+                    idle=stats.get("pool_available", 0),
+                    waiting=stats.get("requests_waiting", 0),
+                )
+            )
+        return found
 
     async def refresh(self) -> None:
         """Put new connections in the place of broken ones, before somebody is given one of them."""

@@ -15,6 +15,7 @@ from signoff.db.jobs import Jobs
 from signoff.db.notices import Notices
 from signoff.db.pool import Connection, Database
 from signoff.db.threads import Locked
+from signoff.domain.run import Run, RunStatus
 from signoff.domain.session import SessionRules
 from signoff.domain.thread import Lease
 from signoff.graph.assignment import Assignment
@@ -50,7 +51,8 @@ class Office:
     """A desk's parts. `hand` is None where this process leaves all work to others.
 
     `memory` is what it still knows of the threads that paused in its hands. `channels` are the
-    ways to reach people, by their names; a delivery has `delivery_timeout` to end.
+    ways to reach people, by their names; a delivery has `delivery_timeout` to end. `run_ended` is
+    told of each run that this process has executed, and how many seconds that took.
     """
 
     database: Database
@@ -62,6 +64,7 @@ class Office:
     hand: Hand | None = None
     book: Book = PolicyBook
     memory: Memory = field(default_factory=Memory)
+    run_ended: Callable[[Run, RunStatus, float], None] = lambda *_: None
     session_rules: SessionRules = field(default_factory=SessionRules)
     channels: dict[str, Channel] = field(default_factory=dict)
     webhooks: WebhookChannel | None = None

@@ -79,7 +79,7 @@ class Asked:
         told: dict[str, Any] = {"aria-describedby": " ".join(described)} if described else {}
         if self.errors:
             told["aria-invalid"] = "true"
-        return Markup(self.control(**self.attributes, **told))  # noqa: S704 - WTForms escapes
+        return Markup(self.control(**self.attributes, **told))  # noqa: S704 - WTForms escapes  # nosec B704
 
 
 class ActionForm:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -18,11 +19,12 @@ from signoff.db import leases, runs, workers
 from signoff.db.jobs import WORK, News
 from signoff.db.notices import Notices
 from signoff.domain.errors import DatabaseUnreachable, LeaseLost
+from signoff.domain.request import Delivery
 from signoff.domain.run import RunStatus
 from signoff.domain.thread import Lease
 from signoff.graph.assignment import Assignment
 from signoff.graph.runner import Result, execute
-from signoff.log import get_logger
+from signoff.log import begin_anew, bound, get_logger
 from signoff.policies import Rule
 from signoff.service.anchor import anchor_audit, forget_audit
 from signoff.service.keep_time import keep_time
@@ -203,15 +205,19 @@ class Engine:
             await asyncio.wait([self._active[thread_id]])
 
     async def _work(self, given: Assignment | Lease) -> None:
+        begin_anew()
         assignment = given if isinstance(given, Assignment) else None
         try:
             if isinstance(given, Lease):
                 assignment = await begin_run(self._office, given)
             while assignment is not None:
-                result = await self._execute(assignment)
-                if result is None:
-                    return
-                assignment = await finish_run(self._office, assignment, result)
+                run, began = assignment.run, time.perf_counter()
+                with bound(thread_id=run.thread_id, run_id=run.id, **_asked(assignment)):
+                    result = await self._execute(assignment)
+                    if result is None:
+                        return
+                    assignment = await finish_run(self._office, assignment, result)
+                self._office.run_ended(run, result.status, time.perf_counter() - began)
         except LeaseLost as error:
             log.warning("lost a thread to another worker", thread_id=str(error))
         except Exception as error:
@@ -430,3 +436,9 @@ class Engine:
             await self.work(thread_id)
         except DatabaseUnreachable:
             log.warning("a job has to wait for the database", thread_id=thread_id)
+
+
+def _asked(assignment: Assignment) -> dict[str, str]:
+    """The requests whose outcomes a run delivers, for its lines in the log."""
+    ids = [each.id for each in assignment.known if each.delivery is Delivery.PENDING]
+    return {"request_id": " ".join(ids)} if ids else {}
