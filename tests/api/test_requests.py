@@ -236,13 +236,6 @@ async def test_what_happened_to_a_request_and_on_a_thread_is_told_in_order(api: 
     assert after[-1]["event"] == "thread.deleted"
 
 
-@pytest.mark.parametrize("query", ["", "thread_id=t&limit=0", "thread_id=t&cursor=x"])
-async def test_a_list_of_audit_entries_needs_a_thread_and_a_proper_page(
-    api: Api, query: str
-) -> None:
-    problem(await api.http.get(f"/audit?{query}"), 422, "invalid_input")
-
-
 async def test_the_state_at_the_pause_stays_what_it_was(api: Api) -> None:
     await api.wait("t")
     request = await api.the_request("t")
@@ -284,11 +277,6 @@ async def test_an_unknown_request_is_not_found(api: Api, request_id: str) -> Non
         await api.http.post(f"{path}/retry", json={}),
     ):
         problem(response, 404, "request_not_found")
-
-
-@pytest.mark.parametrize("thread_id", ["unknown", "%00", "a" * 256, "%20"])
-async def test_the_audit_of_an_unknown_thread_is_not_found(api: Api, thread_id: str) -> None:
-    problem(await api.http.get(f"/audit?thread_id={thread_id}"), 404, "thread_not_found")
 
 
 async def test_figures_are_those_of_what_was_decided(api: Api) -> None:

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from signoff.answering import Desk
 from signoff.api import (
     assistants,
+    audit,
     events,
     handling,
     health,
@@ -77,7 +78,7 @@ def create_app(
     app.state.desk = desk
     app.state.authenticate = authenticate
     supported = (
-        *(requests, handling, events, stats),
+        *(requests, handling, audit, events, stats),
         *(runs, threadless, streams, threads, state, assistants, health),
     )
     for module in (*supported, unsupported):

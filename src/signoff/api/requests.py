@@ -11,11 +11,11 @@ from signoff.api import problems, schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.db.request_lists import SORTS
 from signoff.domain.decision import Ballot
-from signoff.domain.errors import FieldError, InvalidInput, SignoffError
+from signoff.domain.errors import SignoffError
 from signoff.render import request_json
 from signoff.service import decide as deciding
 from signoff.service import decide_many as deciding_many
-from signoff.service import read, sight
+from signoff.service import read
 from signoff.service import retry as retrying
 from signoff.service.state import state_at_pause
 
@@ -207,23 +207,3 @@ async def get_audit(caller: Caller, request_id: str) -> Answer:
     """What has happened to a request, in order."""
     entries = await read.audit_entries(caller.office, request_id=request_id)
     return Answer({"items": entries, "next_cursor": None})
-
-
-@router.get("/audit", tags=["audit"], response_model=schemas.AuditPage, responses=refusals())
-async def list_audit(
-    caller: Caller,
-    thread_id: str,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
-    cursor: Annotated[str, Query(description="`next_cursor` of the page before.")] = "0",
-) -> Answer:
-    """What has happened on a thread, in order, also after it was deleted."""
-    if not cursor.isdecimal() or len(cursor) > 9:
-        raise InvalidInput(
-            "the cursor is not one of this list", [FieldError("/cursor", "is not one of this list")]
-        )
-    await sight.check_audit(caller.office, caller.principal, thread_id)
-    entries = await read.audit_entries(
-        caller.office, thread_id=thread_id, after=int(cursor), limit=limit
-    )
-    following = str(entries[-1]["seq"]) if len(entries) == limit else None
-    return Answer({"items": entries, "next_cursor": following})

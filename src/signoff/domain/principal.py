@@ -38,7 +38,7 @@ class Role(StrEnum):
     OPERATOR = "operator"
     """Start and cancel runs, keep threads, try again what failed."""
     ADMIN = "admin"
-    """Write a thread's state."""
+    """Write a thread's state; look at what happened to users, keys and policies."""
 
     def includes(self, other: Role) -> bool:
         """Whether somebody of this role may do what one of the `other` may."""
