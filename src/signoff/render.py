@@ -162,6 +162,7 @@ def run_json(run: Run) -> dict[str, Any]:
             "interrupt_before": run.options.get("interrupt_before"),
             "interrupt_after": run.options.get("interrupt_after"),
             "durability": run.options.get("durability", "async"),
+            "webhook": run.options.get("webhook"),
         },
         "multitask_strategy": run.options.get("multitask_strategy", "enqueue"),
         "error": run.error,

@@ -195,7 +195,7 @@ async def test_context_and_configuration_reach_the_run(api: Api) -> None:
         ({"multitask_strategy": "rollback"}, "/multitask_strategy"),
         ({"durability": "exit"}, "/durability"),
         ({"checkpoint_during": False}, "/checkpoint_during"),
-        ({"webhook": "https://example.org"}, "/webhook"),
+        ({"webhook": "/local"}, "/webhook"),
         ({"after_seconds": 5}, "/after_seconds"),
         ({"checkpoint": {"checkpoint_id": "x"}}, "/checkpoint"),
         ({"checkpoint_id": "x"}, "/checkpoint_id"),

@@ -238,9 +238,9 @@ async def test_cancel(sdk: LangGraphClient, api: Api) -> None:
 
 async def test_errors_have_their_code_and_message(sdk: LangGraphClient, address: str) -> None:
     with pytest.raises(UnprocessableEntityError) as refused:
-        await sdk.runs.create("t", "drafts", input={}, webhook="https://example.org")
+        await sdk.runs.create("t", "drafts", input={}, after_seconds=5)
     assert refused.value.code == "not_supported"
-    assert refused.value.message == "webhook is not supported"
+    assert refused.value.message == "after_seconds is not supported"
     async with get_client(url=address) as nobody:
         with pytest.raises(AuthenticationError):
             await nobody.threads.get("t")

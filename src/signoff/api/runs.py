@@ -16,6 +16,7 @@ from signoff.authentication import require
 from signoff.domain.errors import FieldError, InvalidInput
 from signoff.domain.principal import Role
 from signoff.domain.run import Run, RunStatus
+from signoff.domain.webhook import url_problem
 from signoff.graph.wish import STREAM_MODES, StreamMode
 from signoff.render import RUN_STATUS, run_json
 from signoff.service import read
@@ -78,6 +79,15 @@ def _modes(value: Any) -> Any:
 
 StreamModes: TypeAlias = Annotated[list[StreamMode] | None, BeforeValidator(_modes)]
 
+
+def _webhook(value: Any) -> Any:
+    if isinstance(value, str) and (problem := url_problem(value)) is not None:
+        refuse("webhook", problem)
+    return value
+
+
+Webhook: TypeAlias = Annotated[str | None, BeforeValidator(_webhook)]
+
 Nodes: TypeAlias = list[str] | Literal["*"] | None
 
 
@@ -115,7 +125,11 @@ class RunCreate(BaseModel):
     )
     checkpoint: Unsupported = None
     checkpoint_id: Unsupported = None
-    webhook: Unsupported = None
+    webhook: Webhook = Field(
+        default=None,
+        description="An address to call with the run and the state when it pauses or ends, and "
+        "when the runs do that go on from there.",
+    )
     after_seconds: Unsupported = None
     on_completion: Annotated[Literal["keep"] | None, only("keep")] = None
     feedback_keys: Unsupported = None
@@ -246,8 +260,8 @@ async def begin(caller: Caller, thread_id: str, order: RunCreate) -> Run:
     )
 
 
-STREAMING = {"stream_mode", "stream_subgraphs"}
-"""What a run that answers a question may have of its own; else it streams as the one that asked."""
+STREAMING = {"stream_mode", "stream_subgraphs", "webhook"}
+"""What a run that answers a question may have of its own; else that of the one that asked."""
 
 OPTIONS = {"durability", "interrupt_before", "interrupt_after", "multitask_strategy", *STREAMING}
 """What is kept of a run's settings as it came."""

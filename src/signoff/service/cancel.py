@@ -9,6 +9,7 @@ from signoff.domain.errors import Conflict, RunNotFound, ThreadNotFound
 from signoff.domain.principal import check_principal
 from signoff.domain.run import Run, RunStatus
 from signoff.service.office import Office
+from signoff.service.tell_run import is_told, tell_end
 from signoff.service.withdraw_open import withdraw_open
 
 CANCELLED = "the run that was to deliver it was cancelled"
@@ -73,6 +74,10 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
                 )
                 for request_id in undelivered
             ),
+        )
+        state = await threads.get(conn, thread_id) if is_told(run) else None
+        await tell_end(
+            conn, run, RunStatus.CANCELLED, values=state and state.values, error=None, at=at
         )
         await notices.cancel_run(conn, thread_id)
         await notices.thread_changed(conn, thread_id)

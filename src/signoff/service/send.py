@@ -33,9 +33,6 @@ AT_ONCE = 16
 PER_ADDRESS = 4
 """Those of them that go to one address."""
 
-RUN = "run"
-"""The channel of what runs end with; its addresses are those that they were started with."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ready:

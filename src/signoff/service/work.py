@@ -18,6 +18,7 @@ from signoff.graph.runner import Result, described
 from signoff.graph.wish import Wish
 from signoff.service.office import Office
 from signoff.service.stream import CANCELLED, done_data, error_data
+from signoff.service.tell_run import is_told, tell_end
 from signoff.service.withdraw_open import withdraw_open
 
 BECAME: dict[str, tuple[dict[str, str], dict[str, str]]] = {
@@ -84,6 +85,7 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
         said = None if result.stands else result.error
         await threads.record(conn, lease, values=result.values, error=said, at=at)
         await _stream_end(conn, run, result)
+        await tell_end(conn, run, result.status, values=result.values, error=result.error, at=at)
         await notices.thread_changed(conn, lease.thread_id)
     return await begin_run(office, lease, resting=None if result.stands else _status(result))
 
@@ -97,7 +99,12 @@ async def _rest(office: Office, assignment: Assignment, result: Result, at: date
     write = Write(assignment.stream)
     for event in result.streamed:
         write.add("events", event)
-    if result.failed or result.recovered or result.status is RunStatus.CANCELLED:
+    if (
+        result.failed
+        or result.recovered
+        or result.status is RunStatus.CANCELLED
+        or is_told(run)  # what follows from its end has a transaction of its own
+    ):
         await office.group.commit(write)
         return False
     write.add(
