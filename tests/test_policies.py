@@ -463,7 +463,7 @@ def test_only_channels_that_there_are_are_notified():
             "[[policy]]\nquorum = 2\n[[policy]]\nveto = true",
             "3: policy has no conditions, as another",
         ),
-        ("[policy]\nquorum = 0", "2: quorum must be a number of votes, 1 or more"),
+        ("[policy]\nquorum = 0", "2: quorum must be a number of votes, 1 to 10,000"),
         ("[policy]\nto = 'jane'\nquorum = 2", "3: quorum asks for 2 votes, and only one person"),
         ("[policy]\nto = ['a', 'b']\nquorum = 3", "3: quorum asks for 3 votes, and only 2 people"),
         ("[policy]\nwithin = 3", "2: within is wrong: 3 is no duration"),
@@ -586,3 +586,12 @@ def test_a_deadline_of_the_how_to_falls_where_it_says():
         opened_at = datetime.fromisoformat(f"{friday}T16:00").replace(tzinfo=new_york)
         expire = office.timetable(found, opened_at)[-1]
         assert expire.at == datetime.fromisoformat(f"{due}T16:00").replace(tzinfo=new_york)
+
+
+@pytest.mark.parametrize(
+    "away", ["until = 9999-12-31", "from = 0001-01-01T00:00:00+14:00, until = 2026-01-01"]
+)
+def test_an_absence_beyond_the_calendar_is_refused_with_its_line(away: str):
+    [said] = refused(f'[[user]]\nname = "jane"\naway = [{{ {away}, substitute = "tom" }}]')
+    assert said.startswith("signoff.toml:3: away.0.")
+    assert said.endswith("which is beyond the calendar")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -180,3 +181,22 @@ def test_other_mistakes_are_reported_as_they_are():
         parse("[policy]\n[[policy]]\nwithin\n")
     with pytest.raises(tomllib.TOMLDecodeError):
         parse("[a]\n[a]\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('a = 1\nb = ["x", "y\\u0000"]', "NUL character cannot be kept (at line 2, column 13)"),
+        ('[t]\n"k\\U00000000" = 1', "NUL character cannot be kept (at line 2, column 3)"),
+        ("a = " + "1" * 5_000, "An integer has too many digits"),
+        ("a = " + "[" * 5_000, "Values are nested too deep"),
+    ],
+)
+def test_what_cannot_be_kept_is_no_document(text: str, said: str) -> None:
+    with pytest.raises(tomllib.TOMLDecodeError, match=re.escape(said)):
+        parse(text)
+
+
+def test_what_only_looks_like_nul_is_kept() -> None:
+    content = {"a": "\\u0000", "b": "\\\\u0000"}
+    assert parse("a = '\\u0000'\nb = \"\\\\\\\\u0000\"").content == content

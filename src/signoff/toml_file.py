@@ -43,13 +43,42 @@ def parse(text: str) -> Document:
     """
     text = text.replace("\r\n", "\n")
     try:
-        content = tomllib.loads(text)
+        content = _loaded(text)
     except tomllib.TOMLDecodeError:
         listed = _with_defaults_listed(text)
         if listed == text:
             raise
-        text, content = listed, tomllib.loads(listed)
+        text, content = listed, _loaded(listed)
     return Document(content, _Scanner(text).lines())
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError as error:
+        raise tomllib.TOMLDecodeError("Values are nested too deep") from error
+    except ValueError as error:  # Python's limit on the digits of an integer
+        raise tomllib.TOMLDecodeError("An integer has too many digits") from error
+    if (found := _NUL.search(text)) is not None and _has_nul(content):
+        line = text.count("\n", 0, found.start(1)) + 1
+        column = found.start(1) - text.rfind("\n", 0, found.start(1))
+        raise tomllib.TOMLDecodeError(
+            f"A text with a NUL character cannot be kept (at line {line}, column {column})"
+        )
+    return content
+
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*(\\(?:u0000|U00000000))")
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any("\x00" in key or _has_nul(part) for key, part in value.items())
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\x00" in value
 
 
 def place_and_message(error: tomllib.TOMLDecodeError) -> str:

@@ -175,10 +175,13 @@ def _absence(value: object, at: str, timezone: tzinfo) -> Absence:
 
 def _moment(value: object, at: str, timezone: tzinfo, days: int) -> datetime:
     """A moment in UTC; a date stands for the beginning of the day so many `days` later."""
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime.combine(value + timedelta(days), time(), timezone).astimezone(UTC)
+    try:
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value.astimezone(UTC)
+        if isinstance(value, date) and not isinstance(value, datetime):
+            return datetime.combine(value + timedelta(days), time(), timezone).astimezone(UTC)
+    except OverflowError:
+        _refuse(at, f"is {value}, which is beyond the calendar")
     _refuse(at, "must be a date such as 2026-12-21, or a date and time with its offset")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -109,8 +109,14 @@ def test_json_without_sources_was_given_by_the_call():
         ({"to": "system"}, "/to", "which is no name"),
         ({"to": [[]]}, "/to", "which is no name"),
         ({"four_eyes": "yes"}, "/four_eyes", "must be True or False"),
-        ({"quorum": 0}, "/quorum", "must be a number of votes, 1 or more"),
-        ({"quorum": True}, "/quorum", "must be a number of votes, 1 or more"),
+        ({"quorum": 0}, "/quorum", "must be a number of votes, 1 to 10,000"),
+        ({"quorum": True}, "/quorum", "must be a number of votes, 1 to 10,000"),
+        ({"quorum": 2**70}, "/quorum", "must be a number of votes, 1 to 10,000"),
+        (
+            {"otherwise": {"action": "reject", "values": {"due": date(2026, 3, 2)}}},
+            "/otherwise/values/due",
+            "is a datetime.date, not JSON",
+        ),
         ({"priority": "asap"}, "/priority", "must be one of low, normal, high, urgent"),
         ({"within": 30}, "/within", "is wrong: 30 is no duration"),
         ({"within": "1M"}, "/within", "is wrong: '1M' is no duration"),

@@ -13,8 +13,8 @@ from functools import reduce
 from typing import Any, Literal, NoReturn, Self, TypeGuard, TypeVar, get_args
 
 from signoff.domain import duration
-from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
-from signoff.domain.jsontext import pointer
+from signoff.domain.errors import FieldError, InvalidInput, InvalidJSON, InvalidPolicy, TooLarge
+from signoff.domain.jsontext import check, pointer
 from signoff.domain.principal import GROUP, check_principal
 
 Priority = Literal["low", "normal", "high", "urgent"]
@@ -26,6 +26,9 @@ PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """From the least to the most pressing; their positions are stored, so that lists sort by them."""
 
 BY_MESSAGE: tuple[ByMessage, ...] = get_args(ByMessage)
+
+MOST_VOTES = 10_000
+"""The largest quorum: more is a slip."""
 
 CALL = "ask()"
 """The source of what the call itself gave."""
@@ -298,8 +301,8 @@ def _step(value: object, at: str) -> Step:
 
 
 def _quorum(value: object, at: str) -> int:
-    if type(value) is not int or value < 1:
-        _refuse(at, "must be a number of votes, 1 or more")
+    if type(value) is not int or not 1 <= value <= MOST_VOTES:
+        _refuse(at, f"must be a number of votes, 1 to {MOST_VOTES:,}")
     return value
 
 
@@ -336,6 +339,12 @@ def _fallback(value: object, at: str) -> Fallback:
         _refuse(f"{at}/values", "must be an object")
     if not isinstance(note, str | None):
         _refuse(f"{at}/note", "must be a string")
+    try:
+        check(values, where=f"{at}/values")
+    except InvalidJSON as error:
+        raise _invalid(list(error.errors)) from error
+    except TooLarge:
+        _refuse(f"{at}/values", "are over the limit of 1 MiB")
     return Fallback(action=action, values=values or {}, note=note)
 
 
