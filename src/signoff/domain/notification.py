@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
 from signoff.domain.request import Request
@@ -58,3 +58,5 @@ class Message:
     to: str | None = None
     """The user; None for what goes to no person, such as a webhook."""
     follows: str | None = None
+    timezone: tzinfo = UTC
+    """Of the reader's clock."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from markupsafe import Markup
 
-from signoff.web.text import is_markdown, markdown, visible
+from signoff.text import is_markdown, markdown, visible
 
 MAX_NODES = 1500
 """Values shown of one section."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from signoff.web.text import visible
+from signoff.text import visible
 
 MAX_LINES = 4000
 MAX_WORDS = 1500

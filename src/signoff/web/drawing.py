@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from signoff.web.text import visible
+from signoff.text import visible
 
 HEIGHT, GAP, ROW, MARGIN = 34, 26, 66, 14
 CHARACTER = 7.4

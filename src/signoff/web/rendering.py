@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from signoff.authentication import NEW_SESSION
+from signoff.text import plainly, visible
 from signoff.web import csrf, static, words
-from signoff.web.text import plainly, visible
 from signoff.web.who import to_act_as
 
 

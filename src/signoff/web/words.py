@@ -12,24 +12,13 @@ from markupsafe import Markup, escape
 from signoff.domain.policy import Policy
 from signoff.domain.principal import GROUP
 from signoff.policies import explained
-from signoff.web.text import visible
+from signoff.speech import PAST as PAST
+from signoff.speech import label as label
+from signoff.speech import span as span
+from signoff.text import visible
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 SOON = timedelta(hours=4)
-
-
-def span(time: timedelta) -> str:
-    """How long something is, in the one or two units that matter."""
-    time = abs(time)
-    if time < MINUTE:
-        return "less than a minute"
-    if time < HOUR:
-        return f"{time // MINUTE} min"
-    if time < DAY:
-        minutes = time % HOUR // MINUTE
-        return f"{time // HOUR} h" + (f" {minutes} min" if minutes and time < 6 * HOUR else "")
-    hours = time % DAY // HOUR
-    return f"{time // DAY} d" + (f" {hours} h" if hours and time < 3 * DAY else "")
 
 
 def ago(at: datetime, now: datetime) -> str:
@@ -82,12 +71,6 @@ def people(names: Any) -> Markup:
     return Markup(", ").join(map(person, names)) or escape("any reviewer")
 
 
-def label(word: str) -> str:
-    """An action's or a state's name as words."""
-    text = word.replace("_", " ")
-    return text[:1].upper() + text[1:]
-
-
 STATES: Mapping[str, str] = {
     "open": "Open",
     "decided": "Decided",
@@ -105,19 +88,6 @@ STATES: Mapping[str, str] = {
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
-
-PAST: Mapping[str, str] = {
-    "approve": "approved",
-    "reject": "rejected",
-    "accept": "accepted",
-    "edit": "edited and approved",
-    "respond": "answered",
-    "ignore": "ignored",
-    "continue": "continued",
-    "abort": "aborted",
-    "submit": "submitted",
-}
-"""What somebody did who chose an action, where that can be said better than by its name."""
 
 _EVENTS: Mapping[str, str] = {
     "request.opened": "asked",
