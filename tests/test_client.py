@@ -202,7 +202,7 @@ async def test_a_key_says_who_calls_and_too_many_calls_are_an_error_of_their_own
     address: str, api: Api
 ) -> None:
     _, text = await create_key(api.desk.office, "program", by="ann")
-    api.desk.office.keyring.per_minute = 1
+    api.desk.office.keyring.rates.per_minute = 1
     async with AsyncClient(address, api_key=text) as desk:
         assert (await desk.requests()).total == 0
         with pytest.raises(RateLimited) as error:

@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         description="How long messages that were sent or given up are kept, once the request "
         "they tell of is closed.",
     )
+    link_lifetime: Duration = Field(
+        default=timedelta(days=7),
+        le=timedelta(days=30),
+        description="How long one may decide by the link of a message.",
+    )
     session_idle: Duration = Field(
         default=SessionRules().idle,
         ge=timedelta(minutes=1),

@@ -133,12 +133,13 @@ class Signoff(FrontDesk):
                 run_ended=self._note_run,
                 public_url=self.settings.public_url,
                 delivery_timeout=self.settings.delivery_timeout,
+                link_lifetime=self.settings.link_lifetime,
             )
             outgoing = await stack.enter_async_context(self._outgoing())
             self._office.webhooks = WebhookChannel(
                 outgoing, lambda: self._book().webhooks, request_json
             )
-            self._office.keyring.per_minute = self.settings.key_rate
+            self._office.keyring.rates.per_minute = self.settings.key_rate
             await declare_users(database, self._book().users)
             if isinstance(self._book, PolicyFile):
                 await stack.enter_async_context(follow_users(self._office, self._book))

@@ -22,7 +22,8 @@ _SECRETS = re.compile(
     r"|(\b(?:password|client_secret)\s*=\s*)('[^']*'|[^\s&]+)"
     r"|(\bBearer\s+)[\w.~+/=-]+"
     r"|(\bsignoff_[0-9a-z]+_)[\w-]{20,}"  # an API key: signoff/domain/key.py
-    r"|(\bwhsec_)[\w+/=-]+",  # what webhooks are signed with
+    r"|(\bwhsec_)[\w+/=-]+"  # what webhooks are signed with
+    r"|(/decide/)[\w-]+",  # the link of a message: signoff/service/links.py
     re.IGNORECASE,
 )
 
@@ -62,7 +63,8 @@ def misused(error: typer.TyperException, *, as_json: bool) -> int:
 def without_secrets(text: str) -> str:
     """`text` with passwords and keys masked, as far as one sees what they are."""
     return _SECRETS.sub(
-        lambda found: f"{found[1] or found[2] or found[4] or found[5] or found[6]}***", text
+        lambda found: f"{found[1] or found[2] or found[4] or found[5] or found[6] or found[7]}***",
+        text,
     )
 
 

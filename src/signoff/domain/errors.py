@@ -2,7 +2,8 @@
 
     SignoffError
     ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, CheckpointNotFound,
-    │                         GraphNotFound, UserNotFound, KeyNotFound, DeliveryNotFound
+    │                         GraphNotFound, UserNotFound, KeyNotFound, DeliveryNotFound,
+    │                         LinkNotFound
     ├── Unauthenticated       nobody is signed in, or too long ago: SignInTooOld
     ├── RateLimited           too much in too short a time
     ├── Forbidden             somebody is, and may not
@@ -108,6 +109,15 @@ class DeliveryNotFound(NotFound):
     """There is no message with this id."""
 
     code = "delivery_not_found"
+
+
+class LinkNotFound(NotFound):
+    """This is no link of a message, or not any more: which of the two is not said."""
+
+    code = "link_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("This link leads nowhere. Open the message again, or sign in.")
 
 
 # --- who ---------------------------------------------------------------------------------------

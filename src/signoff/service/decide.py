@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from signoff import acting
 from signoff.db import requests, runs, votes
 from signoff.db.decisions import Closing, Recorded, Recording
 from signoff.db.group import Stream
@@ -14,7 +13,6 @@ from signoff.db.pool import Connection, UniqueViolation
 from signoff.db.requests import Found, derive_answers
 from signoff.db.threads import lock
 from signoff.domain.admission import Reviewer
-from signoff.domain.audit import of_request
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
     Conflict,
@@ -27,19 +25,18 @@ from signoff.domain.errors import (
     Unauthenticated,
     UnknownPause,
 )
-from signoff.domain.jsontext import digest
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import is_thread_id
 from signoff.graph.assignment import Assignment
-from signoff.graph.pauses import ballot_of, check_ballot
+from signoff.graph.pauses import ballot_of
 from signoff.ids import is_id, is_interrupt_id
-from signoff.service.amend import keep
 from signoff.service.office import Office
 from signoff.service.resuming import NO_TERMS, Terms, resume_of
-from signoff.service.reviewers import as_reviewer, check_fresh
+from signoff.service.reviewers import as_reviewer
 from signoff.service.together import record_all
+from signoff.service.voting import cast, closing_of, fingerprint, voted
 
 MAX_KEY = 255
 """The longest idempotency key, in characters."""
@@ -86,19 +83,15 @@ async def decide(
                 # The vote may have come between the two looks: what stands is what it has left.
                 return await requests.get(conn, request_id) or found.request
             reviewer = await as_reviewer(conn, by, at=office.now(), request=found.request)
-        after = _voted(office, found.request, ballot, reviewer)
+        after = voted(office, found.request, ballot, reviewer)
         if after is found.request:
             return after
         if after.outcome is None:
-            counted = await _count(office, request_id, ballot, by, idempotency_key)
-            if counted is not None:
-                return counted
-        else:
-            closing = _closing(found.request, after, idempotency_key)
-            if (
-                await _record(office, found, closing, resume_of(office, found.request, by=by))
-            ).closed:
-                return after
+            return await _count(office, request_id, ballot, by, idempotency_key)
+        closing = closing_of(found.request, after, idempotency_key)
+        run = resume_of(office, found.request, by=by)
+        if (await _record(office, found, closing, run)).closed:
+            return after
         # Somebody was faster: see what stands now, and answer to that.
 
 
@@ -115,10 +108,10 @@ async def _decide_unseen(
         return None
     seen = known.request
     try:
-        after = _voted(office, seen, ballot, Reviewer(name=by))
+        after = voted(office, seen, ballot, Reviewer(name=by))
         if after.outcome is None:
             return None
-        closing = _closing(seen, after, idempotency_key)
+        closing = closing_of(seen, after, idempotency_key)
         found = Found(seen, [seen], known.epoch)
         recorded = await _record(office, found, closing, resume_of(office, seen, by=by))
         return after if recorded.closed else None
@@ -128,50 +121,21 @@ async def _decide_unseen(
 
 async def _count(
     office: Office, request_id: str, ballot: Ballot, by: str, idempotency_key: str | None
-) -> Request | None:
-    """Commit a vote that leaves its request open; None if it would close it by now."""
+) -> Request:
+    """Commit a vote, as it stands under the lock of the thread; it seemed to close nothing."""
     try:
         async with office.database.transaction() as conn:
             locked = await requests.lock(conn, request_id)
             if locked is None:
                 raise RequestNotFound(f"There is no request {request_id}.")
             thread, before = locked
-            reviewer = await as_reviewer(conn, by, at=office.now(), request=before)
-            after = _voted(office, before, ballot, reviewer)
-            if after is before:
-                return before
-            if after.outcome is not None:
-                return None
-            vote = after.votes[-1]
-            await votes.insert(
-                conn,
-                before.id,
-                vote,
-                idempotency_key=idempotency_key,
-                fingerprint=_fingerprint(ballot),
+            after, lease = await cast(
+                conn, office, thread, before, ballot, by=by, idempotency_key=idempotency_key
             )
-            entry = of_request(
-                "request.voted",
-                before,
-                after,
-                by=by,
-                at=vote.at,
-                method=acting.method(by),
-                data={**vote.to_json(), "digest": before.digest},
-            )
-            await keep(conn, office, thread, before, after, entry, by=by)
     except UniqueViolation as error:
         raise _key_reused() from error
-    return after
-
-
-def _voted(office: Office, request: Request, ballot: Ballot, reviewer: Reviewer) -> Request:
-    """The request with this vote, checked; the same object if it repeats one."""
-    right = request.admit(reviewer)
-    after = request.with_vote(ballot, by=reviewer.name, at=office.now(), right=right)
-    if after is not request:
-        check_ballot(request, ballot)
-        check_fresh(request, reviewer.name, office.now())
+    if lease is not None and office.hand is not None:
+        office.hand.take(lease)
     return after
 
 
@@ -255,13 +219,13 @@ async def resume(
         closings = []
         for request, value in _match(thread_id, waiting, answer):
             reviewer = await as_reviewer(conn, by, at=office.now(), request=request)
-            after = _voted(office, request, ballot_of(request, value), reviewer)
+            after = voted(office, request, ballot_of(request, value), reviewer)
             if after.outcome is None:
                 raise Conflict(
                     f"Request {request.id} takes {request.policy.quorum} votes to go on: vote on "
                     "the request itself."
                 )
-            closings.append(_closing(request, after, None))
+            closings.append(closing_of(request, after, None))
         run = resume_of(office, closings[0].seen, by=by)
         worker = None
         if office.hand is not None and run.graph in office.catalog and not terms:
@@ -301,14 +265,14 @@ async def _resume_one(
             reviewer = await as_reviewer(conn, by, at=office.now(), request=request)
     try:
         [(_, value)] = _match(thread_id, waiting, answer)
-        after = _voted(office, request, ballot_of(request, value), reviewer)
+        after = voted(office, request, ballot_of(request, value), reviewer)
     except (Forbidden, Unauthenticated, Conflict, InvalidInput):
         return None
     if after.outcome is None:
         return None
     run = resume_of(office, request, by=by)
     found = Found(request, known, epoch)
-    recorded = await _record(office, found, _closing(request, after, None), run)
+    recorded = await _record(office, found, closing_of(request, after, None), run)
     if recorded.closed and not recorded.run_queued:
         async with office.database.connection() as conn:
             return await _queued(conn, thread_id)
@@ -352,32 +316,6 @@ async def _repeats(
     keyed = await votes.by_key(conn, by, idempotency_key)
     if keyed is None:
         return False
-    if (keyed.request_id, keyed.fingerprint) != (request_id, _fingerprint(ballot)):
+    if (keyed.request_id, keyed.fingerprint) != (request_id, fingerprint(ballot)):
         raise IdempotencyKeyReused("This idempotency key was used for another decision.")
     return True
-
-
-def _fingerprint(ballot: Ballot) -> str:
-    return digest({"action": ballot.action, "values": ballot.values, "note": ballot.note})
-
-
-def _closing(seen: Request, after: Request, idempotency_key: str | None) -> Closing:
-    """The closing of a request by the last of its votes."""
-    vote = after.votes[-1]
-    assert after.outcome is not None
-    return Closing(
-        seen=seen,
-        after=after,
-        vote=vote,
-        fingerprint=digest({"action": vote.action, "values": vote.values, "note": vote.note}),
-        idempotency_key=idempotency_key,
-        entry=of_request(
-            "request.decided",
-            seen,
-            after,
-            by=vote.by,
-            at=vote.at,
-            method=acting.method(vote.by),
-            data={"outcome": after.outcome.to_json(), "digest": seen.digest},
-        ),
-    )

@@ -13,6 +13,7 @@ from signoff.domain.errors import RateLimited, Unauthenticated
 from signoff.domain.key import Key, parts_of
 from signoff.domain.principal import Principal
 from signoff.domain.user import User
+from signoff.service.rates import Rates
 
 TRUSTED = 60.0
 """Seconds for which a key is believed without a look, at most. PostgreSQL tells every process at
@@ -43,9 +44,8 @@ class Keyring:
         self._notices = notices
         self._now = now
         self._known: dict[str, tuple[float, Key, User | None]] = {}
-        self.per_minute = PER_MINUTE
+        self.rates = Rates(PER_MINUTE, burst=BURST)
         """The most calls with one key in a minute."""
-        self._spent: dict[str, float] = {}
         self._noted: dict[str, datetime] = {}
         self.changes = 0
         """How often it was told that a key or a user has changed."""
@@ -93,23 +93,12 @@ class Keyring:
         return found
 
     def _spend(self, key_id: str) -> None:
-        """Count a call with a key.
-
-        A leaky bucket of a sixth of what is allowed in a minute, as a single moment for each key:
-        the one at which the bucket is empty again (the generic cell rate algorithm).
-        """
-        now = time.monotonic()
-        if len(self._spent) >= MOST:
-            self._spent = {each: until for each, until in self._spent.items() if until > now}
-        each = 60 / self.per_minute
-        empty_at = max(self._spent.get(key_id, now), now)
-        wait = empty_at + each - (now + max(BURST, each))
-        if wait > 0:
+        """Count a call with a key."""
+        if (wait := self.rates.spend(key_id)) > 0:
             raise RateLimited(
-                f"There are more than {self.per_minute} calls a minute with this API key.",
+                f"There are more than {self.rates.per_minute} calls a minute with this API key.",
                 retry_after=timedelta(seconds=wait),
             )
-        self._spent[key_id] = empty_at + each
 
     async def _note(self, key_id: str, at: datetime) -> None:
         """Note that a key was used, once in a while."""

@@ -24,6 +24,7 @@ from signoff.graph.memory import Memory
 from signoff.graph.opening import Book
 from signoff.policies import PolicyBook
 from signoff.service.keyring import Keyring
+from signoff.service.rates import Rates
 from signoff.service.together import Together
 
 if TYPE_CHECKING:  # only who sends waits for an HTTP client to load
@@ -52,7 +53,9 @@ class Office:
 
     `memory` is what it still knows of the threads that paused in its hands. `channels` are the
     ways to reach people, by their names; a delivery has `delivery_timeout` to end. `run_ended` is
-    told of each run that this process has executed, and how many seconds that took.
+    told of each run that this process has executed, and how many seconds that took. Links in
+    messages begin with `public_url`; those to decide by open for `link_lifetime`, and `wrong_links`
+    counts what is tried in their place.
     """
 
     database: Database
@@ -71,6 +74,8 @@ class Office:
     public_url: str | None = None
     delivery_timeout: timedelta = timedelta(seconds=30)
     chance: Callable[[], float] = random.random
+    link_lifetime: timedelta = timedelta(days=7)
+    wrong_links: Rates = field(default_factory=lambda: Rates(30, burst=60.0))
     together: Together = field(init=False)
     keyring: Keyring = field(init=False)
 

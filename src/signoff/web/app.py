@@ -12,7 +12,7 @@ from signoff.domain.errors import NotFound
 from signoff.domain.principal import Role
 from signoff.own_machine import ACTS_AS, OwnMachine, acting_as
 from signoff.service.users import as_user
-from signoff.web import lists, live, overview, requests, sign_in, static, threads
+from signoff.web import decide, lists, live, overview, requests, sign_in, static, threads
 from signoff.web.headers import PAGE
 from signoff.web.route import PageRoute, Visit
 
@@ -62,6 +62,7 @@ async def nothing(visit: Visit, path: str) -> Response:
 ROUTERS = (
     sign_in.door,
     sign_in.router,
+    decide.router,
     lists.router,
     requests.router,
     live.router,
@@ -75,6 +76,7 @@ ROUTERS = (
 
 def install(app: FastAPI) -> None:
     """Add the inbox to an application whose state has the desk and the policy of principals."""
+    decide.keep_out_of_logs()
     for each in (static.router, *ROUTERS):
         app.include_router(each)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,13 +29,13 @@ from signoff.domain.principal import Principal, Role
 from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.tally import tally
 from signoff.domain.thread import Thread, ThreadStatus
-from signoff.graph.pauses import sections
 from signoff.service import amend, inbox, read
 from signoff.service.decide import decide
 from signoff.service.inbox import Search
 from signoff.service.retry import retry
 from signoff.service.state import state_at_pause
 from signoff.web import content, diff, words
+from signoff.web.deciding import Typed, choices_of, closed_by, prefix_of, shown_of
 from signoff.web.forms import ActionForm, Unreadable
 from signoff.web.headers import SECURITY
 from signoff.web.lists import SIGN_IN_AGAIN, names_of_users, query_of, search_of
@@ -44,10 +43,6 @@ from signoff.web.rendering import query
 from signoff.web.route import PageRoute, Visit, page, see
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
-
-KEYS = {"approve": "a", "accept": "a", "continue": "a", "reject": "r", "ignore": "r", "abort": "r"}
-KEYS |= {"edit": "e"}
-"""The keys of actions with a usual name; others get what is left of a, r and e, in order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,38 +53,6 @@ class Notice:
     text: str
     again: str | None = None
     """Where one signs in again, so that it is done after all."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
-    """An action as the page offers it."""
-
-    name: str
-    label: str
-    style: str
-    note: str
-    key: str | None
-    form: ActionForm
-    note_typed: str = ""
-    note_error: str | None = None
-    errors: list[FieldError] = field(default_factory=list)
-    preview: diff.Changes | None = None
-
-    @property
-    def opened(self) -> bool:
-        """Whether there is something to see in its form."""
-        return bool(self.errors or self.note_error or self.preview is not None or self.form.errors)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Typed:
-    """What somebody has typed into the form of an action, and what is wrong with it."""
-
-    action: str
-    form: ActionForm
-    note: str
-    errors: Sequence[FieldError] = ()
-    preview: diff.Changes | None = None
 
 
 @router.get("/inbox/requests/{request_id}")
@@ -134,7 +97,7 @@ async def send_decision(visit: Visit, request_id: str, action: str) -> Response:
     if offered is None:
         return await _refused(visit, request, StaleDigest("This is no action of it any more."))
     as_json = form.get("as") == "json"
-    sent = ActionForm(offered, prefix=_prefix(request, action), data=form, as_json=as_json)
+    sent = ActionForm(offered, prefix=prefix_of(request, action), data=form, as_json=as_json)
     note = form.get("/note", "")
     try:
         values = sent.values()
@@ -229,7 +192,7 @@ async def _refused(
 ) -> Response:
     message = error.message
     if isinstance(error, RequestClosed):
-        message = f"{_closed_by(request)} Your answer was not sent, and nothing was changed."
+        message = f"{closed_by(request)} Your answer was not sent, and nothing was changed."
     elif isinstance(error, StaleDigest):
         message = (
             "What is asked has changed since you opened this page: below is what it shows now. "
@@ -255,19 +218,6 @@ def _again_at(visit: Visit, request: Request) -> str:
 
 def _listed(visit: Visit) -> Search:
     return search_of(visit.request.query_params)
-
-
-def _closed_by(request: Request) -> str:
-    """How a request came to be closed, in a sentence."""
-    outcome = request.outcome
-    if outcome is None:
-        if request.state is RequestState.OPEN:
-            return "This request is open."
-        return f"This request is {request.state.value}."
-    if outcome.timed_out:
-        return f"The deadline has decided this request: {words.label(outcome.action).lower()}."
-    did = words.PAST.get(outcome.action, f"chose “{words.label(outcome.action)}” on")
-    return f"{outcome.by} {did} this request already."
 
 
 DONE = {
@@ -301,7 +251,7 @@ async def _page(
     person = await inbox.reviewer_of(office, request, visit.by)
     entries = await read.audit_entries(office, request_id=request.id)
     earlier = await inbox.previous(office, request)
-    shown, changes = await asyncio.to_thread(_shown, request, earlier)
+    shown, changes = await asyncio.to_thread(shown_of, request, earlier)
     at = office.now()
     refusal = _refusal(request, person, visit.principal, at)
     is_open = request.state is RequestState.OPEN
@@ -316,12 +266,13 @@ async def _page(
         sections=shown,
         earlier=earlier,
         changes=changes,
-        choices=[] if refusal else _choices(request, typed, parameters.get("as") == "json"),
+        choices=[] if refusal else choices_of(request, typed, parameters.get("as") == "json"),
         refusal=refusal,
         notice=notice,
         again=_again_at(visit, request) if stale else None,
         handled=handled,
         sent=visit.form,
+        bare=False,
         entries=entries,
         policy=words.policy_lines(request.policy),
         tallies=tally(request.votes, request.policy),
@@ -360,7 +311,7 @@ async def _what_next(visit: Visit, request: Request) -> dict[str, Any]:
     return shown | {
         "thread": thread,
         "later": later[::-1],
-        "closed": _closed_by(request),
+        "closed": closed_by(request),
         "settled": _is_settled(request, thread),
     }
 
@@ -382,69 +333,3 @@ def _refusal(request: Request, person: Reviewer, principal: Principal, at: datet
     except SignInTooOld:
         return None
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A part of what a request shows."""
-
-    title: str | None
-    node: content.Node
-
-
-def _shown(request: Request, earlier: Request | None) -> tuple[list[Shown], diff.Changes | None]:
-    parts = [Shown(part.title, content.shown(part.content)) for part in sections(request)]
-    if earlier is None:
-        return parts, None
-    before, after = ({s.title or "": s.content for s in sections(r)} for r in (earlier, request))
-    unnamed = {""}
-    old, new = (each.get("") if each.keys() == unnamed else each for each in (before, after))
-    return parts, diff.changes(old, new)
-
-
-def _choices(request: Request, typed: Typed | None, as_json: bool) -> list[Choice]:
-    if request.state is not RequestState.OPEN:
-        return []
-    keys = keys_of(request.actions)
-    choices = []
-    for action in request.actions:
-        name = action["name"]
-        own = typed if typed is not None and typed.action == name else None
-        form = own.form if own else None
-        if form is None:
-            form = ActionForm(action, prefix=_prefix(request, name), as_json=as_json)
-        rest = form.say(own.errors) if own else []
-        notes = [each.message for each in rest if each.pointer == "/note"]
-        choices.append(
-            Choice(
-                name=name,
-                label=action["label"],
-                style=action["style"],
-                note=action["note"],
-                key=keys.get(name),
-                form=form,
-                note_typed=own.note if own else "",
-                note_error="; ".join(notes) or None,
-                errors=[each for each in rest if each.pointer != "/note"],
-                preview=own.preview if own else None,
-            )
-        )
-    return choices
-
-
-def keys_of(actions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The key of each of the first actions."""
-    keys: dict[str, str] = {}
-    for action in actions:
-        key = KEYS.get(action["name"])
-        if key is not None and key not in keys.values():
-            keys[action["name"]] = key
-    left = [key for key in "are" if key not in keys.values()]
-    for action, key in zip([a for a in actions if a["name"] not in keys], left, strict=False):
-        keys[action["name"]] = key
-    return keys
-
-
-def _prefix(request: Request, action: str) -> str:
-    """What the ids of a form's fields begin with."""
-    return f"f{request.action_names.index(action)}"

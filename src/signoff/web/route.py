@@ -157,8 +157,11 @@ HEADINGS = {
 }
 
 
-def problem(request: Request, error: Exception, by: str | None) -> Response:
-    """The page that says what went wrong; a bug is logged and stays closed."""
+def problem(request: Request, error: Exception, by: str | None, *, bare: bool = False) -> Response:
+    """The page that says what went wrong; a bug is logged and stays closed.
+
+    A `bare` one is for somebody who is not in the inbox.
+    """
     known = _known(error)
     status = status_of(known)
     message = known.message
@@ -177,6 +180,7 @@ def problem(request: Request, error: Exception, by: str | None) -> Response:
         code=known.code,
         status_code=status,
         again=1 if isinstance(known, errors.SignInTooOld) else None,
+        layout="bare.html" if bare else "base.html",
         back=here if request.method == "GET" else base_of(request),
     )
     if by is None and ACTS_AS in request.cookies:
