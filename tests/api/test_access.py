@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from signoff import Principal, Role, Signoff
 from signoff.api import route as route_module
@@ -24,6 +25,7 @@ from signoff.domain.user import User
 from signoff.service.keys import create_key, revoke_key
 from signoff.service.users import put_users
 from signoff.web import app as web
+from signoff.web import decide
 from signoff.web import route as page_module
 from signoff.web.route import PageRoute
 from tests.api import graphs
@@ -208,6 +210,19 @@ async def test_every_page_with_every_kind_of_caller(
                 form = {"a": "b"} if method == "POST" else None
                 response = await http.request(method, world.url(path), data=form)
                 assert (who, path, response.status_code) == (who, path, expected)
+
+
+def test_the_pages_of_links_are_in_the_docs_and_take_nobody_who_is_signed_in() -> None:
+    there = {
+        f"{method} {route.path}"
+        for route in decide.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+    found = re.findall(
+        r"^\| `(\S+ /decide/\S+)` \| whoever has the link \|$", DOCUMENT.read_text(), re.M
+    )
+    assert set(found) == there
 
 
 async def test_pages_show_nothing_of_other_graphs_and_no_more_than_a_role_may(

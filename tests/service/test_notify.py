@@ -169,7 +169,7 @@ async def test_those_who_may_decide_are_told_and_then_what_became_of_it(
     [first, second] = mailbox.messages
     assert {first.address, second.address} == {"jane@firm.com", "tom@firm.com"}
     assert first.items[0].request.title == "Sign?"
-    assert first.items[0].url == f"https://signoff.firm.com/requests/{request.id}"
+    assert first.items[0].url == f"https://signoff.firm.com/inbox/requests/{request.id}"
     assert first.follows is None
     ids = {each.to: each.id for each in mailbox.messages}
     mailbox.told()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from datetime import timedelta
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from signoff import Principal, Role, Signoff
 from signoff.authentication import nobody_else
+from signoff.cli.errors import without_secrets
 from signoff.domain.request import Request
 from signoff.domain.user import User
 from signoff.service import sessions
@@ -519,3 +521,17 @@ async def test_what_is_kept_of_a_token_does_not_open_anything(site: Site) -> Non
         [row] = await cursor.fetchall()
     assert token not in row["row"]
     assert re.search(r"\\x[0-9a-f]{64}", row["row"])
+
+
+async def test_no_server_logs_a_token(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    path = await link(site, await site.asked())
+    token = path.rpartition("/")[2]
+    access = logging.getLogger("uvicorn.access")
+    with caplog.at_level("INFO", logger="uvicorn.access"):
+        for tried in (path, f"{path}/payload", f"{path}?as=json", "/inbox"):
+            access.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:1", "GET", tried, "1.1", 200)
+    lines = [each.getMessage() for each in caplog.records if each.name == "uvicorn.access"]
+    assert token not in "".join(lines)
+    assert '"GET /decide/***/payload HTTP/1.1"' in lines[1]
+    assert '"GET /inbox HTTP/1.1"' in lines[3]
+    assert without_secrets(f"failed at {HOST}{path}: x") == f"failed at {HOST}/decide/***: x"

@@ -22,6 +22,7 @@ from signoff.domain.notification import Message, Notification, Occasion
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Request, RequestState
 from signoff.log import get_logger
+from signoff.service.links import issue
 from signoff.service.notify import ASKING
 from signoff.service.office import Office
 
@@ -122,9 +123,11 @@ async def _notification(
 ) -> Notification:
     assert item.request_id is not None, "what has no request is no notification"
     request = about[item.request_id]
-    url = None
+    url = decide_url = None
     if office.public_url is not None:
-        url = f"{office.public_url.rstrip('/')}/requests/{request.id}"
+        url = f"{office.public_url.rstrip('/')}/inbox/requests/{request.id}"
+    if item.recipient is not None:
+        decide_url = await issue(conn, office, request, item.recipient, message=item.id)
     return Notification(
         occasion=Occasion(item.occasion),
         request=request,
@@ -132,6 +135,7 @@ async def _notification(
         by=item.by,
         note=item.note,
         url=url,
+        decide_url=decide_url,
     )
 
 
