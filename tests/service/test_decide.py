@@ -28,9 +28,9 @@ from signoff.domain.errors import (
 from signoff.domain.request import Request
 from signoff.domain.thread import ThreadStatus
 from signoff.ids import new_id
-from signoff.service import decide as deciding
 from signoff.service.decide import resume
 from signoff.service.resuming import resume_of
+from signoff.service.voting import closing_of, voted
 from tests.conftest import OpenDesk
 from tests.helpers import (
     TIMEOUT,
@@ -296,8 +296,8 @@ async def test_a_decision_that_joins_a_resume_that_is_about_to_begin_is_delivere
     await client.decide(first.id, "respond", values={"value": 1}, by="jane")
     await asyncio.wait_for(reached.wait(), TIMEOUT)
     ballot = Ballot(action="respond", values={"value": 2})
-    after = deciding._voted(client.office, second, ballot, Reviewer(name="jane"))
-    closing = deciding._closing(second, after, None)
+    after = voted(client.office, second, ballot, Reviewer(name="jane"))
+    closing = closing_of(second, after, None)
     run = resume_of(client.office, second, by="jane")
     async with client.office.database.transaction() as conn:
         await decisions.record(conn, Recording(closings=[closing], run=run, worker=None))

@@ -196,7 +196,7 @@ async def test_calls_with_one_key_are_limited_and_others_go_on(
     now = [1000.0]
     monkeypatch.setattr(keyring.time, "monotonic", lambda: now[0])
     ring = desk.office.keyring
-    ring.per_minute = 60
+    ring.rates.per_minute = 60
     _, text = await create_key(desk.office, "ci", by="ann")
     _, other = await create_key(desk.office, "other", by="ann")
     for _ in range(10):
