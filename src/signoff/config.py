@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         description="The address that people reach the server at, such as "
         "https://signoff.firm.com: links in messages begin with it.",
     )
+    link_lifetime: Duration = Field(
+        default=timedelta(days=7),
+        le=timedelta(days=30),
+        description="How long one may decide by the link of a message.",
+    )
     trusted_proxies: tuple[str, ...] = Field(
         default=(),
         description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto hold.",
@@ -156,11 +161,6 @@ class Settings(BaseSettings):
         default=timedelta(days=30),
         description="How long messages that were sent or given up are kept, once the request "
         "they tell of is closed.",
-    )
-    link_lifetime: Duration = Field(
-        default=timedelta(days=7),
-        le=timedelta(days=30),
-        description="How long one may decide by the link of a message.",
     )
     session_idle: Duration = Field(
         default=SessionRules().idle,
