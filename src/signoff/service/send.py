@@ -15,6 +15,7 @@ from typing import Any
 from signoff.db import audit, messages, requests
 from signoff.db.messages import Item
 from signoff.db.pool import Connection
+from signoff.domain.address import EMAIL
 from signoff.domain.attempt import next_attempt
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ChannelError
@@ -126,7 +127,8 @@ async def _notification(
     url = decide_url = None
     if office.public_url is not None:
         url = f"{office.public_url.rstrip('/')}/inbox/requests/{request.id}"
-    if item.recipient is not None:
+    # What goes to a chat may be read by more than one.
+    if item.recipient is not None and item.channel == EMAIL:
         decide_url = await issue(conn, office, request, item.recipient, message=item.id)
     return Notification(
         occasion=Occasion(item.occasion),
