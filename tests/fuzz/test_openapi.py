@@ -47,6 +47,7 @@ def strict(document: dict[str, Any]) -> dict[str, Any]:
     schemas |= answers
     for item in document["paths"].values():
         for operation in item.values():
+            operation["security"] = []  # who calls, the test says
             for answer in operation["responses"].values():
                 for content in answer.get("content", {}).values():
                     content["schema"] = _of_answers(content.get("schema", {}))
@@ -86,6 +87,11 @@ def with_known(value: Any, choose: random.Random, name: str = "") -> Any:
     return value
 
 
+def _says_nothing(given: Any) -> bool:
+    """Whether a parameter is there and empty, as a client sends what it leaves out."""
+    return isinstance(given, dict) and given.get("stream_mode") in ("", [""])
+
+
 ROLES = [*Role, Role.REVIEWER, Role.OPERATOR, Role.ADMIN, Role.ADMIN, Role.ADMIN]
 
 
@@ -97,15 +103,19 @@ def test_every_answer_is_one_that_the_document_has(
 ) -> None:
     choose = random.Random(seed)
     scene = choose.choice([*SCENES])
+    not_promised = [*NOT_PROMISED]
     for where in ("path_parameters", "query", "body"):
         given = getattr(case, where)
         if isinstance(given, dict | list) and given:
-            setattr(case, where, world.real(with_known(given, choose), scene))
+            known = world.real(with_known(given, choose), scene)
+            if known != given or _says_nothing(known):
+                not_promised.append(checks.negative_data_rejection)  # it may fit by now
+            setattr(case, where, known)
     sent = case.as_transport_kwargs(base_url=world.address, headers=world.headers(role))
     endless = case.path in ENDLESS
     with requests.request(**sent, stream=endless, timeout=20) as response:
         if endless and response.ok:
             response._content = b""
-        case.validate_response(response, excluded_checks=NOT_PROMISED)
+        case.validate_response(response, excluded_checks=not_promised)
         if response.status_code >= 400:
             assert response.json()["status"] == response.status_code

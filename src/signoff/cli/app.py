@@ -57,6 +57,7 @@ COMMANDS = {
     "audit export": "Export what the audit says, to be verified without Signoff.",
     "audit anchor": "Sign how far the audit has come, now.",
     "audit key": "Print the public key that the audit is signed with.",
+    "check": "Find mistakes with pauses in the source of graphs.",
     "version": "Print the version.",
 }
 """All commands, in the order of the help.
