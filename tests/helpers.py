@@ -16,6 +16,8 @@ from signoff.db.pool import Database
 from signoff.domain.request import Request
 from signoff.domain.thread import Thread
 from signoff.service.keep_time import keep_time
+from signoff.service.notify import fan_out
+from signoff.service.send import send_due
 
 TIMEOUT = 30.0
 """Seconds after which something that should have happened did not."""
@@ -178,3 +180,26 @@ async def redeployed(desk: Signoff, open_desk: Any, graphs: dict[str, Any]) -> S
     await desk.__aexit__(None, None, None)
     opened: Signoff = await open_desk(graphs)
     return opened
+
+
+async def all_written(desk: Signoff) -> None:
+    """Return once messages are written of all that has happened by now.
+
+    What commits while some transaction is under way, whoever's it is, is read after that has ended.
+    """
+    behind = """
+        SELECT 1 FROM audit, fan_out AS read
+         WHERE (audit.xact, audit.number) > (read.xact, read.number) LIMIT 1
+        """
+
+    async def read() -> bool:
+        await fan_out(desk.office)
+        return not await rows(desk, behind)
+
+    await eventually(read)
+
+
+async def all_told(desk: Signoff) -> int:
+    """Have all messages sent that are due of what has happened; how many were handed over."""
+    await all_written(desk)
+    return await send_due(desk.office)

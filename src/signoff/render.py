@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
+from signoff.db.message_lists import Delivery
+from signoff.db.messages import Item
 from signoff.domain.address import EMAIL, masked
 from signoff.domain.errors import InvalidInput, SignoffError
 from signoff.domain.key import Key
@@ -170,6 +173,39 @@ def run_json(run: Run) -> dict[str, Any]:
         "created_at": _time(run.created_at),
         "updated_at": _time(run.updated_at),
     }
+
+
+def delivery_json(delivery: Delivery) -> dict[str, Any]:
+    """A message and how it fares; of its address no more than may be shown."""
+    item = delivery.item
+    return {
+        "id": item.id,
+        "state": delivery.state,
+        "occasion": item.occasion,
+        "channel": item.channel,
+        "to": item.recipient,
+        "address": shown_address(item),
+        "request_id": item.request_id,
+        "thread_id": item.thread_id,
+        "run_id": item.run_id,
+        "graph": delivery.graph,
+        "by": item.by,
+        "attempts": item.attempts,
+        "error": delivery.error,
+        "at": _time(item.at),
+        "due_at": _time(delivery.due_at),
+        "settled_at": _time(delivery.settled_at),
+    }
+
+
+def shown_address(item: Item) -> str:
+    """An address as it may be shown: of those that may hold a secret, only where they lead."""
+    if item.channel == "webhook":
+        return item.address
+    if item.channel == "run":
+        parts = urlsplit(item.address)
+        return f"{parts.scheme}://{parts.hostname}/…"
+    return masked(item.channel, item.address)
 
 
 def error_json(error: SignoffError) -> dict[str, Any]:

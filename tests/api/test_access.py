@@ -96,6 +96,7 @@ async def world(open_desk: OpenDesk) -> World:
             "assistant_id": "drafts",
             "checkpoint_id": request.pause.checkpoint_id,
             "namespace": "review",
+            "delivery_id": run.id,
         },
     )
     people = [User(name=role.value, role=role) for role in ROLES]

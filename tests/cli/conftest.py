@@ -87,7 +87,7 @@ def anywhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     """The command line, in this process and without a setting in its environment."""
     others = {name: os.environ[name] for name in os.environ if not name.startswith("SIGNOFF_")}
     monkeypatch.setattr(os, "environ", others | {"COLUMNS": "160"})
-    monkeypatch.setattr(logs, "configure", lambda _level: None)
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
 
     def run(*arguments: str) -> Result:
         capsys.readouterr()

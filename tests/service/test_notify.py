@@ -33,7 +33,7 @@ from signoff.service.send import claim, deliver, send_due
 from signoff.service.users import put_users
 from signoff.worker.courier import Courier
 from tests.conftest import Clock, OpenDesk
-from tests.helpers import TIMEOUT, Log, chain, started, the_open, time_kept
+from tests.helpers import TIMEOUT, Log, all_told, all_written, chain, started, the_open, time_kept
 
 
 class Mailbox:
@@ -131,32 +131,10 @@ def told(desk: Signoff, mailbox: Mailbox) -> Told:
     """Has all be told, and says who was told of what."""
 
     async def told() -> list[tuple[str | None, list[str]]]:
-        await all_written(desk)
-        await send_due(desk.office)
+        await all_told(desk)
         return mailbox.told()
 
     return told
-
-
-async def all_written(desk: Signoff) -> None:
-    """Return once messages are written of all that has happened by now.
-
-    What commits while some transaction is under way, whoever's it is, is read after that has ended.
-    """
-    async with asyncio.timeout(TIMEOUT):
-        while True:
-            await fan_out(desk.office)
-            async with desk.office.database.connection() as conn:
-                found = await conn.execute(
-                    """
-                    SELECT EXISTS (
-                        SELECT 1 FROM audit, fan_out AS read
-                         WHERE (audit.xact, audit.number) > (read.xact, read.number)) AS behind
-                    """
-                )
-                row = await found.fetchone()
-            if row == {"behind": False}:
-                return
 
 
 async def test_those_who_may_decide_are_told_and_then_what_became_of_it(

@@ -17,6 +17,7 @@ from signoff.answering import Desk
 from signoff.api import (
     assistants,
     audit,
+    deliveries,
     events,
     handling,
     health,
@@ -78,7 +79,7 @@ def create_app(
     app.state.desk = desk
     app.state.authenticate = authenticate
     supported = (
-        *(requests, handling, audit, events, stats),
+        *(requests, handling, audit, deliveries, events, stats),
         *(runs, threadless, streams, threads, state, assistants, health),
     )
     for module in (*supported, unsupported):

@@ -208,6 +208,34 @@ class AuditPage(Page[AuditEntry]):
     """A part of a list of audit entries."""
 
 
+class SentMessage(Shape):
+    """A message to a person or a program, and how it fares."""
+
+    id: str = Field(description="The same for every attempt: receivers know it again by that.")
+    state: Literal["waiting", "gathered", "sending", "sent", "dropped", "dead"] = Field(
+        description="`gathered`: in a digest that waits. `dropped`: nobody needed it any more. "
+        "`dead`: given up."
+    )
+    occasion: str
+    channel: str
+    to: str | None = Field(description="The user; `null` for a program.")
+    address: str = Field(description="As far as it may be shown.")
+    request_id: str | None
+    thread_id: str
+    run_id: str | None
+    graph: str
+    by: str
+    attempts: int
+    error: str | None
+    at: datetime
+    due_at: datetime | None = Field(description="When it is tried next.")
+    settled_at: datetime | None
+
+
+class DeliveryPage(Page[SentMessage]):
+    """A part of the list of messages."""
+
+
 class Figures(Shape):
     """What was closed with an outcome, in a time."""
 

@@ -12,7 +12,17 @@ from signoff.domain.errors import NotFound
 from signoff.domain.principal import Role
 from signoff.own_machine import ACTS_AS, OwnMachine, acting_as
 from signoff.service.users import as_user
-from signoff.web import decide, lists, live, overview, requests, sign_in, static, threads
+from signoff.web import (
+    decide,
+    deliveries,
+    lists,
+    live,
+    overview,
+    requests,
+    sign_in,
+    static,
+    threads,
+)
 from signoff.web.headers import PAGE
 from signoff.web.route import PageRoute, Visit
 
@@ -68,6 +78,7 @@ ROUTERS = (
     live.router,
     threads.router,
     overview.router,
+    deliveries.router,
     switch,
     router,
 )

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 
 from signoff.authentication import NEW_SESSION
+from signoff.domain.principal import Role
 from signoff.text import plainly, visible
 from signoff.web import csrf, static, words
 from signoff.web.who import to_act_as
@@ -32,11 +33,22 @@ def render(template: str, visited: Request, /, *, base: str, by: str | None, **s
             csrf_token=csrf.token(visited),
             to_act_as=to_act_as(visited),
             signed_in=NEW_SESSION in visited.scope,
+            is_operator=_is_operator(visited),
             moment_of=lambda entry: words.time(datetime.fromisoformat(entry["at"]), now),
             asset=lambda name: f"{base}/{static.path_of(name)}",
             **shown,
         )
     )
+
+
+def _is_operator(visited: Request) -> bool:
+    """Whether whoever looks sees to it that things go on."""
+    visit = visited.scope.get(VISIT)
+    return visit is not None and visit.principal.role.includes(Role.OPERATOR)
+
+
+VISIT = "signoff.visit"
+"""Where a request has who looks."""
 
 
 @cache

@@ -92,7 +92,7 @@ class PageRoute(APIRoute):
                     if request.method == "POST":
                         form = await form_data.read(request)
                         csrf.check(request, form.get(csrf.FIELD, ""))
-                    request.scope[_KEY] = _Visit(request, desk, principal, form)
+                    request.scope[rendering.VISIT] = _Visit(request, desk, principal, form)
                     response = await handle(request)
                 if (token := request.scope.get(NEW_SESSION)) is not None:
                     cookies.keep(request, response, SESSION, token)
@@ -103,11 +103,8 @@ class PageRoute(APIRoute):
         return answer
 
 
-_KEY = "signoff.visit"
-
-
 async def _visit(request: Request) -> _Visit:
-    visit: _Visit = request.scope[_KEY]
+    visit: _Visit = request.scope[rendering.VISIT]
     return visit
 
 

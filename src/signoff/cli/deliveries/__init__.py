@@ -1,0 +1,1 @@
+"""`signoff deliveries`: see to it that people and webhooks are told."""
