@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -38,11 +39,15 @@ def show(
         ("graph", found.graph),
         ("happened", moment(item.at)),
         ("tries", str(item.attempts)),
-        ("next try", found.due_at and moment(found.due_at)),
-        ("settled", found.settled_at and moment(found.settled_at)),
+        ("next try", _moment(found.due_at)),
+        ("settled", _moment(found.settled_at)),
         ("error", found.error),
     ]
     print_facts([(name, fact) for name, fact in facts if fact is not None])
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else moment(at)
 
 
 async def _show(delivery: str) -> Delivery:
