@@ -12,7 +12,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +28,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from signoff.domain.address import mailbox
 from signoff.domain.duration import parse
 from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.domain.session import SessionRules
@@ -50,6 +59,64 @@ def _lower(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+def _address(value: str) -> str:
+    if mailbox(value) is None:
+        raise ValueError(f"{value!r:.80} is no e-mail address")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Smtp(BaseModel):
+    """`[smtp]`: the server that takes e-mails."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(min_length=1, description="The name of the server.")
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Its port. None: 587, 465 with tls, 25 without either.",
+    )
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls",
+        description="How the connection is encrypted: starttls, tls or none. It is never less.",
+    )
+    user: str | None = Field(default=None, description="The name to sign in with, if it asks.")
+    password: SecretStr | None = Field(
+        default=None, description="The password; better in SIGNOFF_SMTP_PASSWORD."
+    )
+    sender: Address = Field(
+        alias="from",
+        description="Who e-mails are from, such as `Signoff <signoff@firm.com>`.",
+    )
+    reply_to: Address | None = Field(default=None, description="Where answers go.")
+    timeout: Duration = Field(
+        default=timedelta(seconds=20), description="How long the server may take for one e-mail."
+    )
+
+
+class Notifications(BaseModel):
+    """`[notifications]`: what messages to people look like."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    templates: Path | None = Field(
+        default=None, description="A folder with templates in place of Signoff's own."
+    )
+    contents: bool = Field(
+        default=True,
+        description="Show in messages what is asked; if not, only its title and where to look.",
+    )
+    mail_dir: Path | None = Field(
+        default=None,
+        description="Where e-mails are written to files as long as there is no [smtp]. `dev` "
+        "writes them to `mail` in data_dir.",
+    )
 
 
 class Settings(BaseSettings):
@@ -149,6 +216,15 @@ class Settings(BaseSettings):
     tracing: bool = Field(
         default=False, description="Send traces by OpenTelemetry; it takes `signoff[otel]`."
     )
+    smtp: Smtp | None = Field(
+        default=None, description="The server that takes e-mails. None: there are no e-mails."
+    )
+    smtp_password: SecretStr | None = Field(
+        default=None, description="Its password, for the environment."
+    )
+    notifications: Notifications = Field(
+        default_factory=Notifications, description="What messages to people look like."
+    )
     outgoing_allowed: tuple[str, ...] = Field(
         default=(),
         description="Hosts and networks inside that webhooks and chats may be at, such as "
@@ -240,10 +316,20 @@ def load(project: Path, *, file: Path | None = None) -> Settings:
         named = re.search(r'field "(\w+)"', str(error))
         variable = f"{PREFIX}{named[1].upper()}" if named else str(error)
         raise ConfigError(f"{variable}: it is to be JSON") from error
-    places = {"data_dir": settings.data_dir, "audit_key": settings.audit_key}
     return settings.model_copy(
-        update={name: project / place for name, place in places.items() if place is not None}
+        update={
+            **_in(project, settings, "data_dir", "audit_key"),
+            "notifications": settings.notifications.model_copy(
+                update=_in(project, settings.notifications, "templates", "mail_dir")
+            ),
+        }
     )
+
+
+def _in(project: Path, settings: BaseModel, *names: str) -> dict[str, Path]:
+    """Those of these paths that are set, from the project's folder."""
+    places = {name: getattr(settings, name) for name in names}
+    return {name: project / place for name, place in places.items() if place is not None}
 
 
 def export_variables(project: Path) -> None:

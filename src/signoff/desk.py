@@ -37,6 +37,7 @@ from signoff.render import request_json
 from signoff.service.migrate import check, migrate
 from signoff.service.office import Office
 from signoff.service.users import declare_users, follow_users
+from signoff.ways import channels
 from signoff.worker.courier import Courier
 from signoff.worker.engine import Engine
 
@@ -141,8 +142,9 @@ class Signoff(FrontDesk):
             )
             self._office.keyring.rates.per_minute = self.settings.key_rate
             await declare_users(database, self._book().users)
-            if isinstance(self._book, PolicyFile):
-                await stack.enter_async_context(follow_users(self._office, self._book))
+            policies = self._book if isinstance(self._book, PolicyFile) else None
+            self._office.ways = channels(self.settings, now=self._now)
+            await stack.enter_async_context(follow_users(self._office, policies))
             if self._work:
                 stack.enter_context(set_aside())
                 self.engine = await stack.enter_async_context(self._engine())

@@ -27,7 +27,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, NoReturn
 
 from signoff import preferences as wishes
-from signoff.domain.address import HOSTED, SERVICES, channel_of
+from signoff.domain.address import HOSTED, SERVICES, channel_of, mailbox
 from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
 from signoff.domain.jsontext import pointer
 from signoff.domain.preferences import BY_DEFAULT, FIELDS
@@ -123,7 +123,8 @@ def _groups(value: object, at: str) -> tuple[str, ...]:
 
 
 def _email(value: object, at: str) -> str:
-    if not isinstance(value, str) or "@" not in value.strip("@"):
+    found = mailbox(value) if isinstance(value, str) else None
+    if found is None or found[1] != value:
         _refuse(at, "must be an e-mail address")
     return value
 

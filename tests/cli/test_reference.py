@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from signoff.cli.app import COMMANDS, load
 from signoff.config import Settings
@@ -55,7 +56,7 @@ def test_every_setting_is_documented_with_its_default(name: str):
     said = dict(rows)[name].strip("`")
     if isinstance(default, int | float | str | Path):
         assert said == str(default).lower()
-    elif default:
+    elif default and not isinstance(default, BaseModel):
         assert Settings(**{name: said}) == Settings()
 
 

@@ -20,7 +20,6 @@ from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any
 
-import apprise
 from urllib3.util import connection as urllib3_connection
 
 from signoff.channels.rendering import Templates
@@ -111,6 +110,8 @@ class ChatChannel:
             channel_of(full)
         except ValueError as error:
             raise ChannelError(str(error), permanent=True) from error
+        import apprise  # a quarter of a second, for those who tell somebody in a chat
+
         asset = apprise.AppriseAsset(
             app_id="Signoff",
             app_desc="Signoff",
@@ -151,9 +152,7 @@ def _cut(body: str) -> str:
 def _notify(service: Any, title: str, body: str, takes: Takes) -> None:
     """Have Apprise send; raises ChannelError if it could not."""
     with _guarded(takes) as refused, _heard() as said:
-        sent = service.notify(
-            title=title, body=body, notify_type="info", body_format=apprise.NotifyFormat.TEXT
-        )
+        sent = service.notify(title=title, body=body, notify_type="info", body_format="text")
     if sent:
         return
     if refused:

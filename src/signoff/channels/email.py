@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +18,7 @@ import aiosmtplib
 
 from signoff.channels.rendering import Templates
 from signoff.channels.view import Sections, variables
-from signoff.domain.address import EMAIL
+from signoff.domain.address import EMAIL, mailbox
 from signoff.domain.errors import ChannelError
 from signoff.domain.notification import Message
 from signoff.log import get_logger
@@ -186,20 +185,16 @@ class EmailChannel:
         return f"<{message_id}@{address_of(self._sender).domain}>"
 
 
-_ADDRESS = re.compile(r"(?:([^<>]*)<)?([^<>@\s,;:]+@[^<>@\s,;:]+)(?(1)>)")
-
-
 def address_of(text: str) -> Address:
     """An e-mail address, with or without a name.
 
     Raises:
         ChannelError: It is none.
     """
-    found = _ADDRESS.fullmatch(text.strip(" "))
+    found = mailbox(text)
     try:
         if found is None:
             raise ValueError(text)
-        name = (found[1] or "").strip().strip('"')
-        return Address(display_name=name, addr_spec=found[2])
+        return Address(display_name=found[0], addr_spec=found[1])
     except (ValueError, IndexError, MessageError) as error:
         raise ChannelError(f"{text!r:.80} is no e-mail address", permanent=True) from error

@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, PackageLoader, StrictUndefined, TemplateNotFound
-from jinja2.loaders import BaseLoader
-from jinja2.sandbox import SandboxedEnvironment
+from typing import TYPE_CHECKING, Any
 
 from signoff.domain.address import EMAIL
 from signoff.log import get_logger
 from signoff.text import markdown
+
+if TYPE_CHECKING:  # a program with Signoff inside may never send anything
+    from jinja2 import Environment
 
 CHAT = "chat"
 
@@ -44,20 +43,17 @@ class Templates:
         return self._ours.get_template(f"{places[-1]}/{name}").render(given)
 
     def _try(self, path: str, given: dict[str, Any]) -> str | None:
+        if path not in self._theirs.list_templates():
+            return None
         try:
             return self._theirs.get_template(path).render(given)
-        except TemplateNotFound as error:
-            if error.name == path:
-                return None
-            problem: Exception = error
         except Exception as error:
-            problem = error
-        log.error(
-            "a template of the project cannot be used: ours is used in its place",
-            template=f"{self._folder}/{path}",
-            problem=str(problem) or type(problem).__name__,
-        )
-        return None
+            log.error(
+                "a template of the project cannot be used: ours is used in its place",
+                template=f"{self._folder}/{path}",
+                problem=str(error) or type(error).__name__,
+            )
+            return None
 
     def check(self) -> Iterator[str]:
         """What is wrong with the project's templates, each with its file and line."""
@@ -72,16 +68,20 @@ class Templates:
 
     @cached_property
     def _ours(self) -> Environment:
-        return _environment(PackageLoader("signoff.channels"))
+        return _environment(Path(__file__).parent / "templates")
 
     @cached_property
     def _theirs(self) -> Environment:
-        return _environment(FileSystemLoader(self._folder or ()))
+        assert self._folder is not None, "asked only where there is a folder"
+        return _environment(self._folder)
 
 
-def _environment(loader: BaseLoader) -> Environment:
+def _environment(folder: Path) -> Environment:
+    from jinja2 import FileSystemLoader, StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
     made = SandboxedEnvironment(
-        loader=loader,
+        loader=FileSystemLoader(folder),
         autoescape=lambda name: name is not None and name.endswith(".html"),
         undefined=StrictUndefined,
         trim_blocks=True,

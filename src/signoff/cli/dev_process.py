@@ -14,7 +14,7 @@ from signoff.cli.address import AddressTaken, bind, refuse_strangers, url_of
 from signoff.cli.errors import refused
 from signoff.cli.loop import run_loop
 from signoff.cli.process import Process
-from signoff.cli.session import settings_here
+from signoff.cli.session import settings_here, with_mail_folder
 from signoff.cli.stop import Stop
 from signoff.cli.supervisor import PROJECT_BROKEN
 from signoff.config import Settings
@@ -51,7 +51,9 @@ def _serve(settings: Settings, listener: socket, line: socket | None) -> None:
             send_fds(line, [b"r"], [listener.fileno()])
 
     grace = min(settings.shutdown_grace, GRACE)
-    settings = settings.model_copy(update={"shutdown_grace": grace})
+    settings = with_mail_folder(settings).model_copy(
+        update={"shutdown_grace": grace, "public_url": settings.public_url or url}
+    )
     process = Process(
         settings=settings,
         work=True,

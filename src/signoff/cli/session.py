@@ -32,6 +32,15 @@ def settings_here() -> Settings:
     return config.load(Path.cwd())
 
 
+def with_mail_folder(settings: Settings) -> Settings:
+    """The settings of `dev`, which writes e-mails to files as long as there is no server."""
+    if settings.smtp is not None or settings.notifications.mail_dir is not None:
+        return settings
+    folder = {"mail_dir": settings.data_dir / "mail"}
+    notifications = settings.notifications.model_copy(update=folder)
+    return settings.model_copy(update={"notifications": notifications})
+
+
 def run(command: Coroutine[Any, Any, T]) -> T:
     """Run a command that works on the database."""
     return asyncio.run(command)

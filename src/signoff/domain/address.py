@@ -71,7 +71,14 @@ CHATS: frozenset[str] = frozenset({*SERVICES.values(), *HOSTED.values()})
 CHANNELS: frozenset[str] = CHATS | {EMAIL}
 """All channels that reach people."""
 
+_MAILBOX = re.compile(r"(?:([^<>\r\n\0]*)<)?([^<>@\s,;:]+@[^<>@\s,;:]+)(?(1)>)")
 _SCHEME = re.compile(r"([a-z0-9]+)://.", re.ASCII | re.IGNORECASE)
+
+
+def mailbox(text: str) -> tuple[str, str] | None:
+    """The name, which may be empty, and the address of an e-mail address; None if it is none."""
+    found = _MAILBOX.fullmatch(text.strip(" "))
+    return None if found is None else ((found[1] or "").strip().strip('"'), found[2])
 
 
 def scheme_of(address: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from signoff.db import audit, messages, requests
+from signoff.db import audit, messages, requests, users
 from signoff.db.messages import Item
 from signoff.db.pool import Connection
 from signoff.domain.address import EMAIL
@@ -20,6 +20,7 @@ from signoff.domain.attempt import next_attempt
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ChannelError
 from signoff.domain.notification import Message, Notification, Occasion
+from signoff.domain.preferences import BY_DEFAULT
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Request, RequestState
 from signoff.log import get_logger
@@ -108,6 +109,7 @@ async def _render(
     others = [each.id for each in kept if each.id != item.id]
     message = None
     if item.request_id is not None:
+        reader = None if item.recipient is None else await users.get(conn, item.recipient)
         message = Message(
             id=item.id,
             channel=item.channel,
@@ -115,6 +117,7 @@ async def _render(
             items=tuple([await _notification(conn, office, each, about) for each in kept]),
             to=item.recipient,
             follows=item.first if len(kept) == 1 else None,
+            timezone=BY_DEFAULT.timezone if reader is None else reader.wishes.timezone,
         )
     return Ready(item=item, ids=(item.id, *others), about=tuple(kept), message=message)
 
@@ -177,7 +180,8 @@ async def _send(office: Office, ready: Ready) -> None:
             raise ChannelError("this process calls no webhooks")
         await office.webhooks.end_of_run(ready.item.id, address, ready.item.payload)
         return
-    found = office.webhooks if channel == "webhook" else office.channels.get(channel)
+    ways = {**office.ways, **office.channels}
+    found = office.webhooks if channel == "webhook" else ways.get(channel)
     if found is None:
         raise ChannelError(f"no channel {channel!r} is set up")
     await found.send(ready.message)

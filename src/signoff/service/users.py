@@ -177,26 +177,34 @@ async def as_user(office: Office, name: str) -> Principal:
 
 
 @asynccontextmanager
-async def follow_users(office: Office, policies: PolicyFile) -> AsyncIterator[None]:
-    """Have the policies of a file know who there is, from now until the end of the context.
+async def follow_users(office: Office, policies: PolicyFile | None) -> AsyncIterator[None]:
+    """Know who there is, from now until the end of the context: the policies of a file, and
+    whoever tells people, by which channels they are reached.
 
     Raises:
         InvalidPolicy: They name somebody that there is not.
     """
     changed = asyncio.Event()
 
+    async def know() -> None:
+        everyone = await list_users(office)
+        reach(office, everyone)
+        if policies is not None:
+            policies.know(everyone)
+
     async def follow() -> None:
         while True:
             await changed.wait()
             changed.clear()
             try:
-                policies.know(await list_users(office))
+                await know()
             except DatabaseNotReady as error:
                 # Once it is back, whatever was missed is told again.
                 log.warning("it is not known who there is", error=error.message)
 
-    policies.know(await list_users(office))
-    policies.check()
+    await know()
+    if policies is not None:
+        policies.check()
     office.notices.on_users = changed.set
     task = asyncio.create_task(follow(), name="signoff users")
     try:
@@ -208,8 +216,29 @@ async def follow_users(office: Office, policies: PolicyFile) -> AsyncIterator[No
 async def _tell(office: Office) -> None:
     """Have this process know of changed users sooner than PostgreSQL tells it."""
     office.keyring.forget()
-    if isinstance(office.book, PolicyFile):
-        office.book.know(await list_users(office))
+    if isinstance(office.book, PolicyFile) or office.ways:
+        everyone = await list_users(office)
+        reach(office, everyone)
+        if isinstance(office.book, PolicyFile):
+            office.book.know(everyone)
+
+
+def reach(office: Office, everyone: Iterable[User]) -> None:
+    """Use the channels by which somebody is reached, and no other: with none, nothing is done.
+
+    Channels that are none of the settings' are left alone. That somebody has an address of a
+    channel that is not set up is said once.
+    """
+    wanted = {channel for user in everyone for channel, _ in user.ways}
+    before = office.channels.keys()
+    others = {name: each for name, each in office.channels.items() if name not in office.ways}
+    office.channels = others | {name: way for name, way in office.ways.items() if name in wanted}
+    missing = wanted - {*office.ways, *office.channels}
+    if office.ways and missing and office.channels.keys() != before:
+        log.warning(
+            "nobody is told by e-mail: users have addresses, and there is no [smtp]",
+            channels=sorted(missing),
+        )
 
 
 def _in_order(people: Iterable[User]) -> list[User]:

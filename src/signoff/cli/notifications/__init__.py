@@ -1,0 +1,1 @@
+"""`signoff notifications`: how people are told."""
