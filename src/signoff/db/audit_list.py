@@ -16,7 +16,7 @@ BEGINNING, END = Cursor(0, 0), Cursor(2**63 - 1, 2**63 - 1)
 NOT_LATER = timedelta(minutes=10)
 """How much later than an entry's time its transaction may begin, or clocks may differ."""
 
-NEAR = 256
+NEAR = 16
 """Transactions that are rather gone through than looked for."""
 
 
@@ -156,10 +156,10 @@ async def place_before(conn: Connection, at: datetime) -> Cursor:
 
 async def _last_transaction(conn: Connection) -> int:
     cursor = await conn.execute(
-        "SELECT xact::text AS xact FROM audit ORDER BY xact DESC, number DESC LIMIT 1"
+        "SELECT xact::text AS last FROM audit ORDER BY xact DESC, number DESC LIMIT 1"
     )
     row = await cursor.fetchone()
-    return 0 if row is None else int(row["xact"])
+    return 0 if row is None else int(row["last"])
 
 
 def _entry(row: dict[str, Any]) -> dict[str, Any] | None:
