@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("main_job", "wake_up", "stream", "deadlines", "memory", "audit", "inbox")
+NAMES = ("main_job", "wake_up", "stream", "deadlines", "memory", "audit", "inbox", "notify")
 
 if __name__ == "__main__":
     name = "main_job"
