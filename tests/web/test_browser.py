@@ -335,6 +335,7 @@ def places(served: Served) -> dict[str, str]:
         "failed thread": f"/inbox/threads/{failed.thread_id}",
         "start": "/inbox/start/orders",
         "overview": "/inbox/overview",
+        "preferences": "/inbox/preferences",
         "problem": "/inbox/requests/none",
     }
 

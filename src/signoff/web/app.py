@@ -18,6 +18,7 @@ from signoff.web import (
     lists,
     live,
     overview,
+    preferences,
     requests,
     sign_in,
     static,
@@ -79,6 +80,7 @@ ROUTERS = (
     threads.router,
     overview.router,
     deliveries.router,
+    preferences.router,
     switch,
     router,
 )
