@@ -421,6 +421,34 @@ escalate = { after = "1h", to = "group:tax" }
     )
 
 
+def test_a_policy_for_a_graph_or_node_that_there_is_not_is_a_doubt():
+    text = """[[policy]]
+graph = "contract"
+node = "review"
+quorum = 2
+[[policy]]
+node = "reviw"
+quorum = 2
+[[policy]]
+graph = "contracts"
+node = "draft"
+kind = "ask"
+quorum = 2
+"""
+    known = {"contracts": ["review", "sign"], "invoices": ["pay"]}
+    assert book(text).doubts == ()
+    assert book(text, graphs=known).doubts == (
+        "signoff.toml:2: graph names 'contract', and there is no such graph (did you mean"
+        " contracts?)",
+        "signoff.toml:6: node names 'reviw', and there is no such node (did you mean review?)",
+        "signoff.toml:10: node names 'draft', and there is no such node of graph 'contracts'; they"
+        " are review, sign",
+    )
+    # Of a graph that only other processes have, nobody here knows the nodes.
+    [only] = book(text, graphs={"contracts": None}).doubts
+    assert "'contract'" in only
+
+
 def test_nobody_stands_in_for_themselves():
     text = '[[user]]\nname = "tom"\naway = { until = 2026-01-01, substitute = "tom" }'
     assert refused(text) == ["signoff.toml:3: away.0.substitute is the user who is away"]

@@ -70,7 +70,8 @@ def load(
 
     With `users` (all that the desk knows, beside those of the file) and `channels`, no other groups
     and channels may be named in it; other users may, as `PolicyBook.doubts` says: they may still
-    come. With `graphs`, breakpoints are those of their nodes.
+    come. With `graphs`, breakpoints are those of their nodes; that a policy is for others is a
+    doubt as well.
 
     Raises:
         InvalidPolicy: Something in it cannot be; it says all that, each with its line.
@@ -155,7 +156,7 @@ class PolicyFile:
         text = self._path.read_text(encoding="utf-8")
         book = load(text, path=self._path, users=self._users, graphs=self._graphs)
         for doubt in book.doubts:
-            log.warning("a policy names somebody whom there is not", where=doubt)
+            log.warning("a policy names what there is not", where=doubt)
         return stamp, self._told(book)
 
     def _told(self, book: PolicyBook) -> PolicyBook:
@@ -199,14 +200,13 @@ class _Loader:
                 self._note(rule, "/calendar", unknown("calendar", rule.policy.calendar, calendars))
             if channels is not None:
                 self._check_channels(rule, channels)
-        doubts: tuple[str, ...] = ()
+        people = None
         if known is not None:
             people = People.of([*known, *users.values()])
             for rule in rules:
                 for error in people.strange_groups(rule.policy):
                     self._note(rule, error.pointer, error.message)
             self._check_substitutes(users.values(), places, people.users)
-            doubts = self._doubts(rules, people)
         if self._problems:
             raise self._refusal()
         return PolicyBook(
@@ -215,7 +215,7 @@ class _Loader:
             users=tuple(users.values()),
             breakpoints=breakpoints,
             webhooks=tuple(webhooks.values()),
-            doubts=doubts,
+            doubts=self._doubts(rules, people, graphs),
         )
 
     # --- tables ------------------------------------------------------------------------------
@@ -348,12 +348,17 @@ class _Loader:
                     message = unknown("user", absence.substitute, names)
                     self._problem(places[user.name], f"/away/{n}/substitute", message)
 
-    def _doubts(self, rules: Iterable[Rule], people: People) -> tuple[str, ...]:
-        """The users that there are not yet: somebody may still come, or a name be mistyped."""
+    def _doubts(
+        self, rules: Iterable[Rule], people: People | None, graphs: Nodes | None
+    ) -> tuple[str, ...]:
+        """What there is not yet, graphs, nodes and users: it may still come, or be mistyped."""
         found = [
             ((*rule.path, *_steps(error.pointer)), rule.path, error.message)
             for rule in rules
-            for error in people.strange_users(rule.policy)
+            for error in [
+                *([] if graphs is None else _strange_places(rule, graphs)),
+                *([] if people is None else people.strange_users(rule.policy)),
+            ]
         ]
         found.sort(key=lambda each: self._document.line(each[0]))
         return tuple(
@@ -384,6 +389,18 @@ class _Loader:
             said.append(f"{self._place(path)}: {_name(path, table)} {message}")
         errors = [FieldError(pointer(*path), message) for (path, message), _ in found]
         return InvalidPolicy("; ".join(said), errors)
+
+
+def _strange_places(rule: Rule, graphs: Nodes) -> list[FieldError]:
+    """The condition of a rule that nothing meets, as there is no such graph, or node of it."""
+    graph, node = rule.conditions.get("graph"), rule.conditions.get("node")
+    if graph is not None and graph not in graphs:
+        return [FieldError("/graph", unknown("graph", graph, sorted(graphs), listed=True))]
+    if node is None:
+        return []
+    place = node if graph is None else f"{graph}:{node}"
+    strange = breakpoint_tables.stranger(place, graphs)
+    return [] if strange is None else [FieldError("/node", strange)]
 
 
 def _name(path: toml_file.Path, table: toml_file.Path) -> str:

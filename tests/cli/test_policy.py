@@ -41,6 +41,14 @@ def policies(project: Path) -> Path:
     return file
 
 
+def test_a_policy_for_a_graph_that_there_is_not_is_a_doubt(signoff: Cli, policies: Path):
+    assert signoff("policy", "check", "--json").json["doubts"] == []
+    policies.write_text(FILE.replace('"payment"', '"paymnet"'))
+    checked = signoff("policy", "check")
+    assert "signoff.toml:7: graph names 'paymnet'" in checked.out
+    assert "(did you mean payment?)" in checked.out
+
+
 def test_a_policy_is_tried_before_anything_asks(signoff: Cli, policies: Path):
     tried = signoff("policy", "test", "--graph", "payment", "--node", "review", "--json").json
     found = fields(tried)

@@ -18,11 +18,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from signoff.speech import span
+
 WIDE = 120
 """Columns that a terminal has to have for all columns of a table."""
 
 WIDTH = 160
 """Columns where the output is no terminal that would say how many it has."""
+
+JUST_NOW = timedelta(minutes=1)
 
 SOON = timedelta(hours=1)
 """Before a deadline, that it stands out."""
@@ -111,28 +115,17 @@ def print_facts(facts: Iterable[tuple[str, str | Text]]) -> None:
 
 
 def ago(at: datetime, now: datetime) -> str:
-    """How long ago something was, in the largest unit that fits."""
+    """How long ago something was."""
     passed = now - at
-    return "just now" if passed < timedelta(seconds=10) else f"{_length(passed)} ago"
+    return "just now" if passed < JUST_NOW else f"{span(passed)} ago"
 
 
 def due(deadline: datetime, now: datetime) -> Text:
-    """How long there is until a deadline, or since it has passed, in the largest unit that fits."""
+    """How long there is until a deadline, or since it has passed."""
     if deadline < now:
-        return Text(f"{_length(now - deadline)} late", "red")
+        return Text(f"{span(now - deadline)} late", "red")
     left = deadline - now
-    return Text(f"due in {_length(left)}", "yellow" if left < SOON else "")
-
-
-def _length(time: timedelta) -> str:
-    for unit, length in (
-        ("d", timedelta(days=1)),
-        ("h", timedelta(hours=1)),
-        ("min", timedelta(minutes=1)),
-    ):
-        if time >= length:
-            return f"{time // length} {unit}"
-    return f"{time // timedelta(seconds=1)} s"
+    return Text(f"due in {span(left)}", "yellow" if left < SOON else "")
 
 
 def moment(at: datetime) -> str:

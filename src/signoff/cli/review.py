@@ -106,7 +106,8 @@ class Sitting:
             if step is None:
                 break
             place = max(0, place + step)
-        left = self._do(self._desk.requests(**filters, state=[RequestState.OPEN], limit=1)).total
+        page = self._do(self._desk.requests(**filters, state=[RequestState.OPEN], limit=1))
+        left = page.total if page.total_exact else f"more than {page.total}"
         self._say(f"{self._decided} decided, {left} open.", style="bold")
 
     def _coming(self, filters: Mapping[str, Any]) -> Iterator[str]:
