@@ -97,7 +97,7 @@ ROLES = [*Role, Role.REVIEWER, Role.OPERATOR, Role.ADMIN, Role.ADMIN, Role.ADMIN
 
 @SCHEMA.parametrize()
 @SCHEMA.given(role=st.sampled_from(ROLES), seed=st.integers(0, 2**32))
-@bounded(20)
+@bounded(14)
 def test_every_answer_is_one_that_the_document_has(
     case: Case, role: Role, seed: int, world: World
 ) -> None:

@@ -192,7 +192,7 @@ def look(text: str) -> bool:
     return True
 
 
-@bounded(1200)
+@bounded(800)
 @given(st.integers(0, 2**64))
 def test_policies_users_calendars_and_breakpoints_hold_or_their_line_is_named(seed: int) -> None:
     look(document(seed))
@@ -219,7 +219,7 @@ def test_most_of_what_is_made_up_is_near_what_holds() -> None:
 NAMES = [name for name in Settings.model_fields if name != "graphs"]
 
 
-@bounded(300)
+@bounded(150)
 @given(seed=st.integers(0, 2**64))
 def test_settings_hold_or_are_named(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     choose = random.Random(seed)
