@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from signoff import Role, Signoff
 from signoff.domain.user import User
+from signoff.ids import new_id
 from signoff.service.keys import create_key, revoke_key
 from signoff.service.users import put_users
 from tests.api import graphs
@@ -69,7 +70,7 @@ class World:
         """How everything stands, to the byte, that is not about who may call."""
         found = []
         async with self.desk.office.database.connection() as conn:
-            for table in ("threads", "runs", "requests", "votes", "audit_heads"):
+            for table in ("threads", "runs", "requests", "votes", "messages", "audit_heads"):
                 key = "thread_id" if table == "audit_heads" else "''"
                 cursor = await conn.execute(
                     f"""
@@ -120,7 +121,7 @@ async def world(open_desk: OpenDesk) -> World:
             "action": "approve",
             "verb": "claim",
             "graph": "drafts",
-            "delivery_id": "01a1fc50-ba23-7942-86aa-83aba8f32dda",
+            "delivery_id": await _message_given_up(desk, request.id),
         },
         digest=request.digest,
     )
@@ -128,6 +129,22 @@ async def world(open_desk: OpenDesk) -> World:
         _, world.keys[name] = await create_key(desk.office, "k", by="test", user=name)
     await _keys_that_open_nothing(world)
     return world
+
+
+async def _message_given_up(desk: Signoff, request_id: str) -> str:
+    """A message about a request that did not arrive; its id."""
+    message = new_id()
+    async with desk.office.database.connection() as conn:
+        await conn.execute(
+            """
+            INSERT INTO messages (id, thread_id, graph, request_id, occasion, by, at, channel,
+                   address, recipient, state, planned_at, settled_at, error)
+            VALUES (%s, 't', 'drafts', %s, 'opened', 'starter', now(), 'email', 'zebra@firm.com',
+                    'jane', 'dead', now(), now(), 'There is no such zebra.')
+            """,
+            (message, request_id),
+        )
+    return message
 
 
 async def _keys_that_open_nothing(world: World) -> None:

@@ -8,6 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from signoff import Role
+from signoff.domain.user import User
+from signoff.own_machine import OwnMachine
+from signoff.policies import PolicyBook
+from signoff.service.users import remove_user
 from signoff.web import lists, threads
 from tests.conftest import Clock, OpenDesk
 from tests.people import named
@@ -576,3 +581,32 @@ async def test_threads_are_paged_from_the_newest_to_the_oldest(
     assert seen == begun[::-1]
     for wrong in ("before=soon", "before=2026-03-02T09:00:00", "status=asleep"):
         assert (await jane.open(f"/inbox/threads?{wrong}&after=t")).status == 422
+
+
+async def test_on_ones_own_machine_one_acts_as_the_users_of_the_file_and_as_nobody_else(
+    open_desk: OpenDesk,
+) -> None:
+    users = (User(name="ann", role=Role.VIEWER), User(name="ben"))
+    desk = await open_desk(graphs.everything(), policies=lambda: PolicyBook(users=users))
+    me = Site(desk, desk.asgi_app(authenticate=OwnMachine())).browser()
+    page = await me.open("/inbox")
+    offered = [given.get("value") for tag, given in page.elements if tag == "option"]
+    assert offered[:3] == ["dev", "ann", "ben"]
+    assert "You act as dev ." in page.text
+    page = await me.send(page.form("/act-as"), **{"as": "ann"})
+    assert (page.status, "You act as ann ." in page.text) == (200, True)
+    assert page.form("/act-as").value("as") == "ann"
+    assert (await me.post("/inbox/start/contracts", [])).status == 403  # a viewer
+
+    refused = await me.send(page.form("/act-as"), **{"as": "nobody"})
+    assert (refused.status, "no user 'nobody'" in refused.text) == (403, True)
+    page = await me.open("/inbox")
+    assert "You act as ann ." in page.text
+    page = await me.send(page.form("/act-as"), **{"as": "dev"})
+    assert "You act as dev ." in page.text
+
+    await remove_user(desk.office, "ben")
+    await me.send(page.form("/act-as"), **{"as": "ann"})
+    await remove_user(desk.office, "ann")
+    assert (await me.open("/inbox")).status == 403
+    assert "You act as dev ." in (await me.open("/inbox")).text
