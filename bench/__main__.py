@@ -5,7 +5,17 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("main_job", "wake_up", "stream", "deadlines", "memory", "audit", "inbox", "notify")
+NAMES = (
+    "main_job",
+    "wake_up",
+    "stream",
+    "deadlines",
+    "memory",
+    "audit",
+    "encryption",
+    "inbox",
+    "notify",
+)
 
 if __name__ == "__main__":
     name = "main_job"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -36,13 +37,14 @@ TARGETS = (
 class Child:
     """A contender's process, asked over its standard input."""
 
-    def __init__(self, name: str, address: str) -> None:
+    def __init__(self, name: str, address: str, **variables: str) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.contender", name, address],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
+            env={**os.environ, **variables},
         )
         assert self._read() == "ready"
 

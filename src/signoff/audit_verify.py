@@ -132,7 +132,10 @@ def parsed(entry: Row) -> Row | None:
         text: Row = json.loads(entry["body"])
         fields = ("thread_id", "request_id", "event", "at", "data")
         whole = all(name in text for name in fields) and isinstance(text["data"], dict)
-    except (ValueError, TypeError):
+        if whole and entry.get("sealed") is not None:
+            # It was encrypted beside the text, which has its digest: `Verification.columns`.
+            text["data"] = {**text["data"], **json.loads(entry["sealed"]).get("data", {})}
+    except (ValueError, TypeError, AttributeError):
         return None
     return text if whole else None
 
@@ -278,6 +281,9 @@ class Verification:
                 self.wrong(where, f"its {name} is not what its text says")
         if datetime.fromisoformat(entry["at"]) != datetime.fromisoformat(text["at"]):
             self.wrong(where, "its at is not what its text says")
+        sealed = entry.get("sealed")
+        if text.get("sealed") != (None if sealed is None else sha256(sealed)):
+            self.wrong(where, "what it kept encrypted is not what its text has the digest of")
 
     def requests(self) -> None:
         """That what was shown and decided is what the chain says."""

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -52,6 +53,10 @@ def _duration(value: Any) -> timedelta:
         return parse(value)
     except InvalidPolicy as error:
         raise ValueError(error.message) from error
+
+
+def _keys(value: Any) -> Any:
+    return value.split() if isinstance(value, str) else value
 
 
 def _lower(value: Any) -> Any:
@@ -158,6 +163,18 @@ class Settings(BaseSettings):
     keep_streams: Duration = Field(
         default=timedelta(hours=1),
         description="How long what runs have streamed is kept for those who come back for it.",
+    )
+    encryption_keys: Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_keys)] = Field(
+        default=(),
+        description="Keys that what people and graphs say is encrypted with at rest, each 32 bytes "
+        "in base64; the first encrypts, all decrypt. In the environment: with spaces between.",
+    )
+    encryption_keys_file: Path | None = Field(
+        default=None, description="A file with such keys, one in a line, that follow on those."
+    )
+    encryption_strict: bool = Field(
+        default=False,
+        description="Refuse what is not encrypted, once `signoff encrypt` has gone through it all.",
     )
     audit_key: Path | None = Field(
         default=None,
@@ -318,7 +335,7 @@ def load(project: Path, *, file: Path | None = None) -> Settings:
         raise ConfigError(f"{variable}: it is to be JSON") from error
     return settings.model_copy(
         update={
-            **_in(project, settings, "data_dir", "audit_key"),
+            **_in(project, settings, "data_dir", "audit_key", "encryption_keys_file"),
             "notifications": settings.notifications.model_copy(
                 update=_in(project, settings.notifications, "templates", "mail_dir")
             ),

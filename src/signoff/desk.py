@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from signoff import audit_key
+from signoff import audit_key, sealing
 from signoff import config as configuration
 from signoff.channels.outgoing import Outgoing
 from signoff.channels.webhook import WebhookChannel
@@ -169,7 +169,11 @@ class Signoff(FrontDesk):
             server = await asyncio.to_thread(embedded.start, self.settings.data_dir)
             stack.push_async_callback(asyncio.to_thread, server.close)
             url = server.url
-        database = Database(url, max_connections=self.settings.connections)
+        database = Database(
+            url,
+            max_connections=self.settings.connections,
+            sealer=sealing.of_project(self.settings),
+        )
         await stack.enter_async_context(database)
         if own:
             await migrate(database)

@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
+from signoff import sealing
 from signoff.clock import utcnow
 from signoff.config import Settings
 from signoff.db import migrate as schema
@@ -263,7 +264,11 @@ async def open_front_desk(
     Raises:
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """
-    async with Database(database_url, max_connections=settings.connections) as database:
+    async with Database(
+        database_url,
+        max_connections=settings.connections,
+        sealer=sealing.of_project(settings),
+    ) as database:
         await schema.check(database)
         jobs = Jobs(database)
         await jobs.open()

@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": "Serve the API of the project in this folder, and leave runs to workers.",
     "worker": "Execute the runs of the project in this folder.",
     "migrate": "Bring the database to this version of Signoff.",
+    "encrypt": "Encrypt what is stored with the newest key.",
     "start": "Start a run of a graph.",
     "inbox": "List the requests that wait for a decision.",
     "review": "Step through the open requests, and decide each with a key.",

@@ -12,7 +12,7 @@ READ_ONLY = ("migrations", "checkpoint_migrations", "audit_heads")
 """Tables that only the owner writes; the heads of the audit's chains are kept by its trigger."""
 
 APPEND_ONLY = {
-    "audit": "thread_id, request_id, event, body, at",
+    "audit": "thread_id, request_id, event, body, sealed, at",
     "audit_anchors": None,
     "audit_anchored": None,
 }

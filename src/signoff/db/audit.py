@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from signoff.db.pool import Connection, Json
+from signoff.db.sealed import beside
 from signoff.domain.audit import SOMETIMES, AuditEntry
 
 
@@ -18,9 +19,30 @@ class Cursor(NamedTuple):
     number: int
 
 
-def entry_json(seq: int, hash: str, body: str) -> dict[str, Any]:
-    """An entry as it is shown: its place in the chain, and all that its text says."""
-    return {"seq": seq, "hash": hash, **dict.fromkeys(SOMETIMES), **orjson.loads(body)}
+def entry_json(
+    conn: Connection, seq: int, hash: str, body: str, sealed: str | None
+) -> dict[str, Any]:
+    """An entry as it is shown: its place in the chain, and all that it says.
+
+    Raises:
+        CannotDecrypt: What it keeps sealed is not what was chained.
+    """
+    return {"seq": seq, "hash": hash, **dict.fromkeys(SOMETIMES), **told(conn, body, sealed)}
+
+
+def told(conn: Connection, body: str, sealed: str | None) -> dict[str, Any]:
+    """What an entry says, with what it keeps sealed.
+
+    Raises:
+        CannotDecrypt: That is not what was chained.
+    """
+    content: dict[str, Any] = orjson.loads(body)
+    if "sealed" in content:
+        said = orjson.loads(beside(conn, content, sealed))
+        for name in said.keys() & {"data", "before", "after"}:
+            content[name] = {**content[name], **said[name]}
+        del content["sealed"]
+    return content
 
 
 def row(entry: AuditEntry) -> dict[str, Any]:
@@ -34,19 +56,25 @@ def row(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
+def sealed_row(conn: Connection, entry: AuditEntry) -> dict[str, Any]:
+    """An entry as it is stored."""
+    return row(entry) if conn.sealer is None else conn.sealer.seal_entry(row(entry))
+
+
 async def append(conn: Connection, *entries: AuditEntry) -> None:
     """Add entries, in this order, in the transaction of the change that they tell of."""
     if entries:
         await conn.execute(
             """
-            INSERT INTO audit (thread_id, request_id, event, body, at)
-            SELECT thread_id, request_id, event, body, at
+            INSERT INTO audit (thread_id, request_id, event, body, sealed, at)
+            SELECT thread_id, request_id, event, body, sealed, at
               FROM ROWS FROM (jsonb_to_recordset(%s) AS (
-                thread_id text, request_id uuid, event text, body text, at timestamptz)
-              ) WITH ORDINALITY AS row (thread_id, request_id, event, body, at, number)
+                thread_id text, request_id uuid, event text, body text, sealed text,
+                at timestamptz)
+              ) WITH ORDINALITY AS row (thread_id, request_id, event, body, sealed, at, number)
              ORDER BY number
             """,
-            (Json([row(entry) for entry in entries]),),
+            (Json([sealed_row(conn, entry) for entry in entries]),),
         )
 
 
@@ -60,19 +88,20 @@ async def take_turns(conn: Connection, thread_id: str) -> None:
 async def newest(conn: Connection, thread_id: str) -> dict[str, Any] | None:
     """The last entry of a chain."""
     cursor = await conn.execute(
-        "SELECT seq, hash, body FROM audit WHERE thread_id = %s ORDER BY seq DESC LIMIT 1",
+        "SELECT seq, hash, body, sealed FROM audit WHERE thread_id = %s ORDER BY seq DESC LIMIT 1",
         (thread_id,),
     )
     row = await cursor.fetchone()
-    return None if row is None else _entry(row)
+    return None if row is None else _entry(conn, row)
 
 
 async def of_request(conn: Connection, request_id: str) -> list[dict[str, Any]]:
     """The entries of one request, in order: ``seq``, ``hash``, and the fields of the body."""
     cursor = await conn.execute(
-        "SELECT seq, hash, body FROM audit WHERE request_id = %s ORDER BY seq", (request_id,)
+        "SELECT seq, hash, body, sealed FROM audit WHERE request_id = %s ORDER BY seq",
+        (request_id,),
     )
-    return [_entry(row) async for row in cursor]
+    return [_entry(conn, row) async for row in cursor]
 
 
 async def of_thread(
@@ -81,12 +110,12 @@ async def of_thread(
     """The entries of one thread after number `after`, in order."""
     cursor = await conn.execute(
         """
-        SELECT seq, hash, body FROM audit
+        SELECT seq, hash, body, sealed FROM audit
          WHERE thread_id = %s AND seq > %s ORDER BY seq LIMIT %s
         """,
         (thread_id, after, limit),
     )
-    return [_entry(row) async for row in cursor]
+    return [_entry(conn, row) async for row in cursor]
 
 
 async def graphs_of(conn: Connection, thread_id: str) -> set[str]:
@@ -124,7 +153,7 @@ async def of_requests(
         SELECT xact::text AS at_xact, number, seq, hash,
                CASE WHEN %s::text[] IS NULL OR EXISTS (
                     SELECT 1 FROM requests WHERE id = request_id AND graph = ANY(%s))
-               THEN body END AS body
+               THEN body END AS body, sealed
           FROM audit
          WHERE request_id IS NOT NULL AND (xact, number) > (%s::text::xid8, %s)
            AND xact < pg_snapshot_xmin(pg_current_snapshot())
@@ -135,11 +164,11 @@ async def of_requests(
     return [
         (
             Cursor(int(row["at_xact"]), row["number"]),
-            None if row["body"] is None else _entry(row),
+            None if row["body"] is None else _entry(conn, row),
         )
         async for row in cursor
     ]
 
 
-def _entry(row: dict[str, Any]) -> dict[str, Any]:
-    return entry_json(row["seq"], row["hash"], row["body"])
+def _entry(conn: Connection, row: dict[str, Any]) -> dict[str, Any]:
+    return entry_json(conn, row["seq"], row["hash"], row["body"], row["sealed"])

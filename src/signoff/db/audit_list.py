@@ -105,7 +105,7 @@ async def everything(
             **wanted.params(),
         },
     )
-    return [(Cursor(int(row["xact"]), row["number"]), _entry(row)) async for row in cursor]
+    return [(Cursor(int(row["xact"]), row["number"]), _entry(conn, row)) async for row in cursor]
 
 
 async def chain(
@@ -120,13 +120,13 @@ async def chain(
     """So many entries of one chain behind a place, whose number is an entry's `seq`."""
     cursor = await conn.execute(
         f"""
-        SELECT seq, hash, CASE WHEN {_WANTED} THEN body END AS body FROM audit
+        SELECT seq, hash, CASE WHEN {_WANTED} THEN body END AS body, sealed FROM audit
          WHERE thread_id = %(thread)s AND seq {"<" if backwards else ">"} %(seq)s
          ORDER BY seq {"DESC" if backwards else ""} LIMIT %(limit)s
         """,
         {"thread": thread_id, "seq": place.number, "limit": limit, **wanted.params()},
     )
-    return [(Cursor(0, row["seq"]), _entry(row)) async for row in cursor]
+    return [(Cursor(0, row["seq"]), _entry(conn, row)) async for row in cursor]
 
 
 async def place_before(conn: Connection, at: datetime) -> Cursor:
@@ -162,5 +162,7 @@ async def _last_transaction(conn: Connection) -> int:
     return 0 if row is None else int(row["last"])
 
 
-def _entry(row: dict[str, Any]) -> dict[str, Any] | None:
-    return None if row["body"] is None else entry_json(row["seq"], row["hash"], row["body"])
+def _entry(conn: Connection, row: dict[str, Any]) -> dict[str, Any] | None:
+    if row["body"] is None:
+        return None
+    return entry_json(conn, row["seq"], row["hash"], row["body"], row["sealed"])

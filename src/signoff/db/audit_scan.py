@@ -56,7 +56,7 @@ async def rows(conn: Connection, threads: Sequence[str] | None) -> AsyncIterator
             SELECT audit.thread_id, audit.seq, number, xact::text::bigint AS xact,
                    request_id::text AS request_id, event, at, body, audit.hash,
                    head.seq AS head_seq, head.hash AS head_hash, leaf.anchor,
-                   leaf.hash AS anchored
+                   leaf.hash AS anchored, audit.sealed
               FROM audit LEFT JOIN audit_heads AS head ON head.thread_id = audit.thread_id
               LEFT JOIN audit_anchored AS leaf
                 ON leaf.thread_id = audit.thread_id AND leaf.seq = audit.seq
@@ -98,7 +98,7 @@ async def requests_of(conn: Connection, threads: Sequence[str]) -> AsyncIterator
         )
         while batch := await cursor.fetchmany(200):
             for row in batch:
-                yield with_votes(row)
+                yield with_votes(conn, row)
 
 
 async def heads_alone(conn: Connection, thread_id: str | None) -> list[Head]:

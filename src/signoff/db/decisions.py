@@ -9,6 +9,7 @@ from typing import Any
 from signoff.db import audit
 from signoff.db.pool import Connection, Json
 from signoff.db.requests import passing
+from signoff.db.sealed import opened, sealed
 from signoff.domain.audit import AuditEntry
 from signoff.domain.decision import Vote
 from signoff.domain.request import Request
@@ -30,27 +31,28 @@ class Closing:
     fingerprint: str | None = None
     idempotency_key: str | None = None
 
-    def row(self) -> dict[str, Any]:
-        """The closing as JSON."""
-        entry, outcome, closed_at = audit.row(self.entry), self.after.outcome, self.after.closed_at
+    def row(self, conn: Connection) -> dict[str, Any]:
+        """The closing as JSON, as it is to be stored."""
+        entry, outcome = audit.sealed_row(conn, self.entry), self.after.outcome
+        closed_at = self.after.closed_at
         assert outcome is not None
         assert closed_at is not None
+        given = {"id": self.seen.id, "outcome": outcome.to_json()}
         row = {
-            "id": self.seen.id,
+            **sealed(conn, "requests", given),
             "digest": self.seen.digest,
             "version": self.seen.version,
             "state": self.after.state.value,
-            "outcome": outcome.to_json(),
             "at": closed_at.isoformat(),
             "event": entry["event"],
             "body": entry["body"],
+            "sealed": entry.get("sealed"),
         }
         if self.vote is not None:
+            said = {"by": self.vote.by, "values": self.vote.values, "note": self.vote.note}
+            row |= sealed(conn, "votes", {**said, "request_id": self.seen.id})
             row |= {
-                "by": self.vote.by,
                 "action": self.vote.action,
-                "values": self.vote.values,
-                "note": self.vote.note,
                 "on_behalf_of": self.vote.on_behalf_of,
                 "key": self.idempotency_key,
                 "fingerprint": self.fingerprint,
@@ -127,7 +129,7 @@ async def record_all(
         {
             "closings": Json(
                 [
-                    {**closing.row(), "thread_id": each.thread_id}
+                    {**closing.row(conn), "thread_id": each.thread_id}
                     for each in recordings
                     for closing in each.closings
                 ]
@@ -139,14 +141,15 @@ async def record_all(
     rows = {row["id"]: row for row in await cursor.fetchall()}
     missing = Recorded() if len(recordings) == 1 else None
     return [
-        _recorded(each, rows[each.thread_id]) if each.thread_id in rows else missing
+        _recorded(conn, each, rows[each.thread_id]) if each.thread_id in rows else missing
         for each in recordings
     ]
 
 
-def _recorded(recording: Recording, row: dict[str, Any]) -> Recorded:
+def _recorded(conn: Connection, recording: Recording, row: dict[str, Any]) -> Recorded:
     if not row["closed"]:
         return Recorded()
+    row = opened(conn, "runs", {**row, "thread_id": recording.thread_id})
     handed = row["idle"] and recording.worker is not None
     return Recorded(
         closed=row["closed"],
@@ -170,7 +173,7 @@ _RECORD = """
         SELECT * FROM jsonb_to_recordset(%(closings)s) AS row (
             id uuid, thread_id text, digest text, version int, state text, outcome jsonb, by text,
             action text, "values" jsonb, note text, on_behalf_of text, key text,
-            fingerprint text, at timestamptz, event text, body text, timetable jsonb,
+            fingerprint text, at timestamptz, event text, body text, sealed text, timetable jsonb,
             priority smallint, audience text[]) LIMIT %(limit)s
     ), thread AS MATERIALIZED (
         SELECT threads.id, ready_at IS NULL AS idle, asked.run_id, asked.graph, asked.by,
@@ -206,8 +209,8 @@ _RECORD = """
                on_behalf_of = EXCLUDED.on_behalf_of, at = EXCLUDED.at,
                idempotency_key = EXCLUDED.idempotency_key, fingerprint = EXCLUDED.fingerprint
     ), entry AS (
-        INSERT INTO audit (thread_id, request_id, event, body, at)
-        SELECT closed.thread_id, closed.id, event, body, at
+        INSERT INTO audit (thread_id, request_id, event, body, sealed, at)
+        SELECT closed.thread_id, closed.id, event, body, sealed, at
           FROM given JOIN closed USING (id)
     ), run AS (
         INSERT INTO runs (

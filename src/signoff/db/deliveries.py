@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from signoff.db.pool import Connection, won
+from signoff.db.sealed import text
 from signoff.domain.request import Delivery
 
 
@@ -36,7 +37,12 @@ async def settle(
          WHERE id = %(id)s AND delivery IN ('pending', 'failed')
         RETURNING id
         """,
-        {"id": request_id, "delivery": delivery.value, "error": error, "at": at},
+        {
+            "id": request_id,
+            "delivery": delivery.value,
+            "error": _error(conn, error, request_id),
+            "at": at,
+        },
     )
     return await won(cursor)
 
@@ -51,7 +57,7 @@ async def fail_delivery(conn: Connection, request_id: str, error: str) -> None:
         UPDATE requests SET delivery = 'failed', delivery_error = %s
          WHERE id = %s AND (delivery <> 'none' OR voided)
         """,
-        (error, request_id),
+        (_error(conn, error, request_id), request_id),
     )
 
 
@@ -59,12 +65,19 @@ async def fail_pending(conn: Connection, thread_id: str, error: str) -> list[str
     """Show on a thread's requests that their outcomes are not going to be delivered; their ids."""
     cursor = await conn.execute(
         """
-        UPDATE requests SET delivery = 'failed', delivery_error = %s
-         WHERE thread_id = %s AND delivery = 'pending' RETURNING id
+        SELECT id FROM requests WHERE thread_id = %s AND delivery = 'pending' FOR UPDATE
         """,
-        (error, thread_id),
+        (thread_id,),
     )
-    return [str(row["id"]) async for row in cursor]
+    ids = [str(row["id"]) async for row in cursor]
+    await conn.execute(
+        """
+        UPDATE requests SET delivery = 'failed', delivery_error = row.error
+          FROM unnest(%s::uuid[], %s::text[]) AS row (id, error) WHERE requests.id = row.id
+        """,
+        (ids, [_error(conn, error, each) for each in ids]),
+    )
+    return ids
 
 
 async def redeliver(conn: Connection, request_id: str, *, void: bool) -> None:
@@ -87,5 +100,9 @@ async def put_aside(conn: Connection, request_id: str, remark: str) -> None:
            SET delivery = 'none', delivery_error = NULL, voided = true, remark = %s
          WHERE id = %s AND delivery IN ('pending', 'failed')
         """,
-        (remark, request_id),
+        (text(conn, "requests", "remark", remark, request_id), request_id),
     )
+
+
+def _error(conn: Connection, error: str | None, request_id: str) -> str | None:
+    return text(conn, "requests", "delivery_error", error, request_id)

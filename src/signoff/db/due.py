@@ -7,6 +7,7 @@ from datetime import datetime
 
 from signoff.db.pool import Connection, Json
 from signoff.db.requests import UNSEEN_COLUMNS, passing, with_votes
+from signoff.db.sealed import text
 from signoff.domain.request import Request
 
 ANY = "SELECT id FROM requests WHERE wake_at <= %s ORDER BY wake_at LIMIT 1"
@@ -51,7 +52,7 @@ async def read(
     found, unreadable = [], {}
     for row in await cursor.fetchall():
         try:
-            found.append(with_votes(row))
+            found.append(with_votes(conn, row))
         except Exception as error:
             unreadable[str(row["id"])] = error
     return found, unreadable
@@ -101,7 +102,14 @@ async def put_off(conn: Connection, errors: Mapping[str, Exception], now: dateti
           FROM unnest(%s::uuid[], %s::text[]) AS row (id, remark)
          WHERE requests.id = row.id AND (state = 'open') IS TRUE
         """,
-        (now, list(errors), [_remark(error) for error in errors.values()]),
+        (
+            now,
+            list(errors),
+            [
+                text(conn, "requests", "remark", _remark(error), id_)
+                for id_, error in errors.items()
+            ],
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from signoff.db.pool import Connection
+from signoff.db.sealed import TYPE
 from signoff.domain.thread import Lease
 
 
@@ -32,11 +33,17 @@ async def begin(conn: Connection, lease: Lease, key: str) -> Effect:
     )
     row = await cursor.fetchone()
     assert row is not None
-    return Effect(**row)
+    type_, result = row["type"], row["result"]
+    if conn.sealer is not None and type_ is not None:
+        type_, result = conn.sealer.open_blob(type_, result, "effects", lease.thread_id, key)
+    return Effect(done=row["done"], type=type_, result=result)
 
 
 async def complete(conn: Connection, lease: Lease, key: str, type_: str, result: bytes) -> None:
     """Keep what an effect returned. The caller holds the lease."""
+    if conn.sealer is not None:
+        result = conn.sealer.seal_bytes(result, "effects", lease.thread_id, key)
+        type_ += TYPE
     await conn.execute(
         """
         UPDATE effects SET type = %s, result = %s, done_at = now()

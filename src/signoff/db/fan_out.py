@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
-from signoff.db.audit import Cursor
+from signoff.db.audit import Cursor, told
 from signoff.db.pool import Connection
 from signoff.db.requests import UNSEEN_COLUMNS, VOTES, with_votes
 from signoff.domain.request import Request
@@ -78,7 +76,7 @@ async def read(
         """
         SELECT xact::text AS at_xact, number, request_id::text, event, at,
                CASE WHEN request_id IS NOT NULL AND event = ANY(%s) AND at >= %s
-               THEN body END AS body
+               THEN body END AS body, sealed
           FROM audit
          WHERE (xact, number) > (%s::text::xid8, %s)
            AND xact < pg_snapshot_xmin(pg_current_snapshot())
@@ -87,7 +85,7 @@ async def read(
         (list(events), since, str(after.xact), after.number, limit),
     )
     rows = await cursor.fetchall()
-    entries = [_entry(row) for row in rows if row["body"] is not None]
+    entries = [_entry(conn, row) for row in rows if row["body"] is not None]
     end = Cursor(int(rows[-1]["at_xact"]), rows[-1]["number"]) if rows else after
     return Page(entries, end, len(rows) == limit)
 
@@ -97,12 +95,12 @@ async def requests(conn: Connection, ids: Collection[str]) -> dict[str, Request]
     cursor = await conn.execute(
         f"SELECT {UNSEEN_COLUMNS}, {VOTES} FROM requests WHERE id = ANY(%s::uuid[])", (list(ids),)
     )
-    found = [with_votes(row) async for row in cursor]
+    found = [with_votes(conn, row) async for row in cursor]
     return {request.id: request for request in found}
 
 
-def _entry(row: dict[str, Any]) -> Entry:
-    body = orjson.loads(row["body"])
+def _entry(conn: Connection, row: dict[str, Any]) -> Entry:
+    body = told(conn, row["body"], row["sealed"])
     return Entry(
         number=row["number"],
         request_id=row["request_id"],

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from binascii import b2a_base64
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ import orjson
 
 from signoff.db.group_statement import Table, statement
 from signoff.db.pool import Connection, Database
+from signoff.db.sealed import Sealer
 from signoff.domain.errors import LeaseLost
 from signoff.domain.thread import Lease
 
@@ -32,7 +33,7 @@ MAX_SENT = 32
 """Writes of one run on their way at a time."""
 
 
-class Rows(list[tuple[Table, Any, orjson.Fragment]]):
+class Rows(list[tuple[Table, Any, bytes]]):
     """Rows to write, in order: of which table, under which key, and as JSON."""
 
     def add(self, table: Table, row: dict[str, Any], *, key: Any = None) -> None:
@@ -41,7 +42,7 @@ class Rows(list[tuple[Table, Any, orjson.Fragment]]):
         Raises:
             TypeError: A value of the row has no JSON form.
         """
-        self.append((table, key, orjson.Fragment(orjson.dumps(row))))
+        self.append((table, key, orjson.dumps(row)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,19 +248,39 @@ def _next_group(waiting: list[_Put]) -> int:
     return min(len(waiting), MAX_GROUP)
 
 
-def _parameters(writes: list[Write]) -> dict[str, Any]:
+def _parameters(writes: list[Write], sealer: Sealer | None) -> dict[str, Any]:
     """What the statement of these writes takes: the leases, and the rows of each table as JSON."""
     tables: dict[str, dict[Any, orjson.Fragment]] = {}
     for write in writes:
         for table, key, row in write.rows:
             rows = tables.setdefault(table, {})
-            rows[len(rows) if key is None else key] = row
+            rows[len(rows) if key is None else key] = orjson.Fragment(
+                row if sealer is None else _sealed(table, row, sealer)
+            )
     leases = {write.lease.thread_id: write.lease.epoch for write in writes}
     return {
         "threads": list(leases),
         "epochs": list(leases.values()),
         **{table: orjson.dumps(list(rows.values())).decode() for table, rows in tables.items()},
     }
+
+
+def _sealed(table: Table, row: bytes, sealer: Sealer) -> bytes:
+    """A row as it is to be stored. It is read anew: what it was made of may have changed since."""
+    seal = _SEALS.get(table)
+    return row if seal is None else orjson.dumps(seal(sealer, orjson.loads(row)))
+
+
+_SEALS: Mapping[Table, Callable[[Sealer, dict[str, Any]], dict[str, Any]]] = {
+    "blobs": lambda sealer, row: sealer.seal_blob("blobs", row),
+    "checkpoints": lambda sealer, row: sealer.seal_checkpoint(row),
+    "control_writes": lambda sealer, row: sealer.seal_blob("control_writes", row),
+    "task_writes": lambda sealer, row: sealer.seal_blob("task_writes", row),
+    "opened": lambda sealer, row: sealer.seal("opened", row),
+    "audit": lambda sealer, row: sealer.seal_entry(row),
+    "events": lambda sealer, row: sealer.seal("events", row),
+    "rested": lambda sealer, row: sealer.seal("rested", row),
+}
 
 
 async def execute(
@@ -269,7 +290,7 @@ async def execute(
 
     Where somebody has locked a thread's row, the patient wait and the others leave it out.
     """
-    parameters = _parameters(writes)
+    parameters = _parameters(writes, conn.sealer)
     tables = frozenset(parameters) - {"threads", "epochs"}
     cursor = await conn.execute(statement(tables, patient=patient), parameters)
     held: set[Lease] = set()

@@ -110,11 +110,11 @@ _PARTS: dict[str, str] = {
      WHERE requests.id = row.id AND delivery IN ('pending', 'failed')
 """,
     "audit": """audited AS (
-    INSERT INTO audit (thread_id, request_id, event, body, at)
-    SELECT thread_id, request_id, event, body, at
+    INSERT INTO audit (thread_id, request_id, event, body, sealed, at)
+    SELECT thread_id, request_id, event, body, sealed, at
       FROM ROWS FROM (json_to_recordset(%(audit)s::json) AS (
-        thread_id text, request_id uuid, event text, body text, at timestamptz)
-      ) WITH ORDINALITY AS row (thread_id, request_id, event, body, at, number)
+        thread_id text, request_id uuid, event text, body text, sealed text, at timestamptz)
+      ) WITH ORDINALITY AS row (thread_id, request_id, event, body, sealed, at, number)
       JOIN held ON held.id = thread_id
      ORDER BY number
 """,

@@ -9,6 +9,7 @@ from typing import Any
 from signoff.db import request_lists
 from signoff.db.pool import Connection
 from signoff.db.request_lists import Filter, Place
+from signoff.db.sealed import opened
 from signoff.domain.policy import PRIORITIES, Priority
 from signoff.domain.request import Request
 
@@ -54,7 +55,7 @@ async def page(
 ) -> tuple[list[Line], Place | None, int]:
     """A page of a list as lines, where the next one begins, and how long it is: see `Listing`."""
     found = await request_lists.look(conn, filter_, COLUMNS, sort=sort, limit=limit, after=after)
-    return [_line(row) for row in found.rows], found.following, found.total
+    return [_line(conn, row) for row in found.rows], found.following, found.total
 
 
 async def places(conn: Connection) -> dict[str, list[str]]:
@@ -78,7 +79,7 @@ async def lines(conn: Connection, ids: list[str]) -> list[Line]:
     cursor = await conn.execute(
         f"SELECT {COLUMNS} FROM requests WHERE id = ANY(%s::uuid[])", (ids,)
     )
-    return [_line(row) async for row in cursor]
+    return [_line(conn, row) async for row in cursor]
 
 
 async def previous(conn: Connection, request: Request) -> str | None:
@@ -127,7 +128,8 @@ async def stamp(conn: Connection, thread_id: str) -> str | None:
     return None if row is None else str(row["stamp"])
 
 
-def _line(row: dict[str, Any]) -> Line:
+def _line(conn: Connection, row: dict[str, Any]) -> Line:
+    row = opened(conn, "requests", row)
     return Line(
         **{**row, "priority": PRIORITIES[row["priority"]], "audience": tuple(row["audience"])}
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from signoff.db.messages import COLUMNS, Item
 from signoff.db.pool import Connection
+from signoff.db.sealed import opened
 
 STATES = ("waiting", "gathered", "sending", "sent", "dropped", "dead")
 """Where a message stands: it waits for its moment or another try; it was gathered into a digest; it
@@ -30,7 +31,8 @@ class Delivery:
     error: str | None
 
 
-def _delivery(row: dict[str, Any]) -> Delivery:
+def _delivery(conn: Connection, row: dict[str, Any]) -> Delivery:
+    row = opened(conn, "messages", row)
     own = {name: row.pop(name) for name in ("graph", "state", "due_at", "settled_at", "error")}
     return Delivery(item=Item(**row), **own)
 
@@ -71,7 +73,7 @@ async def page(
             "limit": limit,
         },
     )
-    return [_delivery(row) async for row in cursor]
+    return [_delivery(conn, row) async for row in cursor]
 
 
 async def get(conn: Connection, message_id: str) -> Delivery | None:
@@ -80,7 +82,7 @@ async def get(conn: Connection, message_id: str) -> Delivery | None:
         f"SELECT {_SHOWN} FROM messages AS due WHERE id = %s", (message_id,)
     )
     row = await cursor.fetchone()
-    return _delivery(row) if row else None
+    return _delivery(conn, row) if row else None
 
 
 async def count(conn: Connection, graphs: Collection[str] | None) -> dict[str, int]:
@@ -128,7 +130,7 @@ async def redeliver(
             "now": now,
         },
     )
-    return [_delivery(row) async for row in cursor]
+    return [_delivery(conn, row) async for row in cursor]
 
 
 async def delete_settled(conn: Connection, before: datetime) -> bool:

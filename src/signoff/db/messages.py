@@ -11,6 +11,7 @@ import orjson
 
 from signoff.db.jobs import CHANNEL
 from signoff.db.pool import Connection, won
+from signoff.db.sealed import opened, sealed
 
 COLUMNS = """
     id::text, request_id::text, run_id::text, occasion, by, note, at, channel, address, recipient,
@@ -70,29 +71,7 @@ async def insert(conn: Connection, drafts: Sequence[Draft]) -> int:
     """Add messages, and tell those who send them; how many. What there is already is left out."""
     if not drafts:
         return 0
-    rows = [
-        {
-            "id": each.id,
-            "entry": each.entry,
-            "thread_id": each.thread_id,
-            "graph": each.graph,
-            "request_id": each.request_id,
-            "run_id": each.run_id,
-            "occasion": each.occasion,
-            "by": each.by,
-            "note": each.note,
-            "at": each.at,
-            "channel": each.channel,
-            "address": each.address,
-            "recipient": each.recipient,
-            "follow_up": each.follow_up,
-            "digest": each.digest,
-            "payload": each.payload,
-            "planned_at": each.due_at,
-            "due_at": each.due_at,
-        }
-        for each in drafts
-    ]
+    rows = [sealed(conn, "messages", _row(each)) for each in drafts]
     cursor = await conn.execute(
         """
         INSERT INTO messages (
@@ -113,6 +92,29 @@ async def insert(conn: Connection, drafts: Sequence[Draft]) -> int:
     if added:
         await tell(conn)
     return added
+
+
+def _row(each: Draft) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "entry": each.entry,
+        "thread_id": each.thread_id,
+        "graph": each.graph,
+        "request_id": each.request_id,
+        "run_id": each.run_id,
+        "occasion": each.occasion,
+        "by": each.by,
+        "note": each.note,
+        "at": each.at,
+        "channel": each.channel,
+        "address": each.address,
+        "recipient": each.recipient,
+        "follow_up": each.follow_up,
+        "digest": each.digest,
+        "payload": each.payload,
+        "planned_at": each.due_at,
+        "due_at": each.due_at,
+    }
 
 
 async def tell(conn: Connection) -> None:
@@ -234,7 +236,7 @@ async def items(conn: Connection, ids: Sequence[str]) -> list[Item]:
         """,
         {"ids": list(ids)},
     )
-    return [Item(**row) async for row in cursor]
+    return [Item(**opened(conn, "messages", row)) async for row in cursor]
 
 
 async def sent(conn: Connection, ids: Sequence[str], attempt: int, now: datetime) -> bool:

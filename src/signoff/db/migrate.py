@@ -16,7 +16,7 @@ from importlib.resources import files
 from procrastinate.schema import SchemaManager
 from psycopg import sql
 
-from signoff.db import app_role
+from signoff.db import app_role, encryption
 from signoff.db.pool import SCHEMA, Connection, Database
 from signoff.domain.errors import DatabaseUnreachable, SchemaMissing, SchemaTooNew, SchemaTooOld
 
@@ -75,15 +75,19 @@ async def migrate(
         await conn.close()
 
 
-async def check(database: Database, checkpoints: Sequence[str] | None = None) -> None:
-    """Return if the schema is the one that this program works with.
+async def check(
+    database: Database, checkpoints: Sequence[str] | None = None, *, keyless: bool = False
+) -> None:
+    """Return if the schema is the one that this program works with, and the keys are at hand.
 
-    `checkpoints` as for `migrate`; without them, those tables are not looked at.
+    `checkpoints` as for `migrate`; without them, those tables are not looked at. With `keyless`,
+    one who has no key may look at what is not encrypted.
 
     Raises:
         SchemaMissing: There is none.
         SchemaTooOld: It lacks migrations that this program has.
         SchemaTooNew: It has migrations that this program does not know.
+        EncryptionKeyMissing, ConfigError: As `signoff.db.encryption.register`.
     """
     async with database.connection() as conn:
         await _check_server(conn)
@@ -102,6 +106,8 @@ async def check(database: Database, checkpoints: Sequence[str] | None = None) ->
                 raise SchemaTooOld(
                     f"the database lacks {part} {', '.join(sorted(missing))}: run `signoff migrate`"
                 )
+    if database.sealer is not None or not keyless:
+        await encryption.register(database)
 
 
 async def _checkpoint_steps(

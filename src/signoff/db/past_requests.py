@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
-from signoff.db import requests
+from signoff.db import audit, requests
 from signoff.db.pool import Connection
 from signoff.domain.request import Request
 
@@ -38,7 +36,7 @@ async def batch(
         """,
         (at, last, until, limit),
     )
-    return [requests.with_votes(row) async for row in cursor]
+    return [requests.with_votes(conn, row) async for row in cursor]
 
 
 async def open_batch(
@@ -55,14 +53,14 @@ async def open_batch(
         """,
         (at, last, graph, graph, limit),
     )
-    return [requests.with_votes(row) async for row in cursor]
+    return [requests.with_votes(conn, row) async for row in cursor]
 
 
 async def ballots(conn: Connection, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """What was said on requests and did not close them: the bodies of those audit entries."""
     cursor = await conn.execute(
         """
-        SELECT request_id, body FROM audit
+        SELECT request_id, body, sealed FROM audit
          WHERE request_id = ANY(%s::uuid[])
            AND event IN ('request.voted', 'request.vote_taken_back')
          ORDER BY request_id, seq
@@ -71,5 +69,7 @@ async def ballots(conn: Connection, ids: Sequence[str]) -> dict[str, list[dict[s
     )
     found: dict[str, list[dict[str, Any]]] = {}
     async for row in cursor:
-        found.setdefault(str(row["request_id"]), []).append(orjson.loads(row["body"]))
+        found.setdefault(str(row["request_id"]), []).append(
+            audit.told(conn, row["body"], row["sealed"])
+        )
     return found

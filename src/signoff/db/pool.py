@@ -20,6 +20,7 @@ from psycopg.types.json import Json as PlainJson
 from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from signoff.db.sealed import Sealer
 from signoff.domain.errors import DatabaseUnreachable
 from signoff.log import get_logger
 
@@ -43,8 +44,23 @@ BY_KEY = "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable
 planning them anew takes longer than they do. It is made for the 100 rows that PostgreSQL expects of
 any JSON, and there are a few: so each row is looked up by its key."""
 
-Connection = AsyncConnection[DictRow]
+
+class Connection(AsyncConnection[DictRow]):
+    """A connection, and what rows are sealed with on their way through it, if they are."""
+
+    sealer: Sealer | None = None
+
+
 Cursor = AsyncCursor[DictRow]
+
+KEY_LOCKS, KEYLESS = 0x51607, 0
+"""Advisory locks that each connection shares: on the key that it seals with, or on there being
+none. So nobody forgets a key, or begins to encrypt, while others write without knowing of it."""
+
+
+def lock_of(key: str) -> int:
+    """What stands for a key among these locks."""
+    return int.from_bytes(bytes.fromhex(key), "big", signed=True) or 1
 
 
 __all__ = [
@@ -107,7 +123,10 @@ class Database:
     socket psycopg's pipeline costs five times the processor time of plain statements.
     """
 
-    def __init__(self, url: str, *, max_connections: int = 12) -> None:
+    def __init__(
+        self, url: str, *, max_connections: int = 12, sealer: Sealer | None = None
+    ) -> None:
+        self.sealer = sealer
         self.instance = token_hex(6)
         self.conninfo = conninfo(url, self.instance)
         self.pool = self._pool(
@@ -128,8 +147,9 @@ class Database:
             min_size=min_size,
             max_size=max_size,
             open=False,
+            connection_class=Connection,
             kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
-            configure=_configure,
+            configure=self._configure,
             name=name,
         )
 
@@ -231,7 +251,15 @@ class Database:
 
     async def connect(self) -> Connection:
         """A connection outside the pool, for listening and for locks that outlive a statement."""
-        return await AsyncConnection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
+        conn = await Connection.connect(self.conninfo, autocommit=True, row_factory=dict_row)
+        conn.sealer = self.sealer
+        return conn
+
+    async def _configure(self, conn: Connection) -> None:
+        set_json_loads(orjson.loads, conn)
+        conn.sealer = self.sealer
+        key = KEYLESS if self.sealer is None else lock_of(self.sealer.first)
+        await conn.execute("SELECT pg_advisory_lock_shared(%s, %s)", (KEY_LOCKS, key))
 
     async def _reach(self) -> None:
         """Return once the database lets us in: it may be starting just as we are."""
@@ -271,10 +299,6 @@ async def _problem(conninfo: str) -> str | None:
         return " ".join(str(error).split())
     await conn.close()
     return None
-
-
-async def _configure(conn: Connection) -> None:
-    set_json_loads(orjson.loads, conn)
 
 
 class OrderedJson(PlainJson):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +39,10 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
-    """Which requests a list shows; None leaves a field open."""
+    """Which requests a list shows; None leaves a field open.
+
+    `q` is looked for in titles as well, unless these are encrypted.
+    """
 
     state: Sequence[str] | None = None
     graph: str | None = None
@@ -52,6 +55,7 @@ class Filter:
     overdue_at: datetime | None = None
     priority: int | None = None
     q: str | None = None
+    titles: bool = True
     graphs: Collection[str] | None = None
 
     @property
@@ -106,7 +110,9 @@ class Filter:
             "overdue_at": f"{DEADLINE} < {{0}}"
             if self.is_overdue_alone
             else f"deadline < {{0}} AND {DEADLINE} < {{0}}",
-            "q": "(title ILIKE {0} OR thread_id ILIKE {0})",
+            "q": "(title ILIKE {0} OR thread_id ILIKE {0})"
+            if self.titles
+            else "thread_id ILIKE {}",
             "graphs": "graph = ANY({})",
         }
         params = {f"{name}{suffix}": value for name, value in given.items() if value is not None}
@@ -148,6 +154,7 @@ async def look(
     depend on what the planner guesses, so that a list that is long for one person and short for
     another is there at once for both.
     """
+    filter_ = _as_stored(conn, filter_)
     wheres, params = filter_.conditions()
     order = _Order(sort, after)
     params |= order.params | {"limit": limit + 1}
@@ -179,7 +186,7 @@ async def page(
     """See `Listing`."""
     columns = f"{requests.COLUMNS}, {requests.VOTES}"
     found = await look(conn, filter_, columns, sort=sort, limit=limit, after=after)
-    return [requests.with_votes(row) for row in found.rows], found.following, found.total
+    return [requests.with_votes(conn, row) for row in found.rows], found.following, found.total
 
 
 async def of_threads(
@@ -197,7 +204,7 @@ async def of_threads(
     )
     found: dict[str, list[Request]] = {each: [] for each in thread_ids}
     for row in await cursor.fetchall():
-        found[row["thread_id"]].append(requests.with_votes(row))
+        found[row["thread_id"]].append(requests.with_votes(conn, row))
     return {id_: rows if len(rows) <= limit else None for id_, rows in found.items()}
 
 
@@ -212,7 +219,7 @@ async def counts(conn: Connection, filters: Mapping[str, Filter], at_most: int) 
     params: dict[str, Any] = {"limit": at_most + 1}
     columns = []
     for n, filter_ in enumerate(filters.values()):
-        halves, given = filter_.some(f"_{n}")
+        halves, given = _as_stored(conn, filter_).some(f"_{n}")
         params |= given
         found = _together(halves) if halves else "SELECT WHERE false"
         columns.append(f"(SELECT count(*) FROM ({found}) AS found) AS counted_{n}")
@@ -220,6 +227,13 @@ async def counts(conn: Connection, filters: Mapping[str, Filter], at_most: int) 
     row = await cursor.fetchone()
     assert row is not None, "a SELECT without FROM has a row"
     return dict(zip(filters, row.values(), strict=True))
+
+
+def _as_stored(conn: Connection, filter_: Filter) -> Filter:
+    """A filter that does not look into what is encrypted."""
+    if conn.sealer is None or filter_.q is None:
+        return filter_
+    return replace(filter_, titles=False)
 
 
 def _halves(filter_: Filter) -> list[tuple[str, bool | None]]:

@@ -12,6 +12,7 @@ import orjson
 
 from signoff.db import threads
 from signoff.db.pool import Connection, Json, OrderedJson, won
+from signoff.db.sealed import Sealer, opened, sealed
 from signoff.db.threads import Locked
 from signoff.domain.admission import Delegation
 from signoff.domain.decision import Outcome, Vote
@@ -153,10 +154,18 @@ VOTES = """
 """
 
 
-def with_votes(row: dict[str, Any]) -> Request:
+def with_votes(conn: Connection, row: dict[str, Any]) -> Request:
     """A request from a row of `COLUMNS` and `VOTES`."""
-    votes = [Vote(**{**v, "at": datetime.fromisoformat(v["at"])}) for v in row.pop("votes")]
-    return _request(row, votes)
+    given = row.pop("votes")
+    if conn.sealer is not None:
+        given = [_opened_vote(conn.sealer, row["id"], vote) for vote in given]
+    votes = [Vote(**{**v, "at": datetime.fromisoformat(v["at"])}) for v in given]
+    return _request(opened(conn, "requests", row), votes)
+
+
+def _opened_vote(sealer: Sealer, request_id: object, vote: dict[str, Any]) -> dict[str, Any]:
+    whole = sealer.open("votes", {**vote, "request_id": request_id})
+    return {name: whole[name] for name in vote}
 
 
 async def get(conn: Connection, request_id: str) -> Request | None:
@@ -167,7 +176,7 @@ async def get(conn: Connection, request_id: str) -> Request | None:
         f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = %s", (request_id,)
     )
     row = await cursor.fetchone()
-    return with_votes(row) if row else None
+    return with_votes(conn, row) if row else None
 
 
 async def graph_of(conn: Connection, request_id: str) -> str | None:
@@ -188,7 +197,7 @@ async def lock(conn: Connection, request_id: str) -> tuple[Locked, Request] | No
         f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = %s", (request_id,)
     )
     thread, row = await threads.locked(locked), await found.fetchone()
-    return (thread, with_votes(row)) if thread and row else None
+    return (thread, with_votes(conn, row)) if thread and row else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +228,7 @@ async def with_known(conn: Connection, request_id: str) -> Found | None:
     )
     rows = await cursor.fetchall()
     epochs = [row.pop("epoch") for row in rows]
-    found = [with_votes(row) for row in rows]
+    found = [with_votes(conn, row) for row in rows]
     request = next((each for each in found if each.id == request_id), None)
     return Found(request, found, epochs[0]) if request else None
 
@@ -245,7 +254,7 @@ async def known_at(conn: Connection, thread_ids: Sequence[str]) -> dict[str, Kno
     async for row in cursor:
         requests, _ = found[row["thread_id"]]
         found[row["thread_id"]] = requests, row.pop("epoch")
-        requests.append(with_votes(row))
+        requests.append(with_votes(conn, row))
     return found
 
 
@@ -272,7 +281,7 @@ async def waiting(conn: Connection, thread_ids: Sequence[str]) -> dict[str, list
     )
     found: dict[str, list[Request]] = {}
     async for row in cursor:
-        found.setdefault(row["thread_id"], []).append(_request(row))
+        found.setdefault(row["thread_id"], []).append(_request(opened(conn, "requests", row)))
     return found
 
 
@@ -321,6 +330,19 @@ def derive_answers(known: Sequence[Request]) -> list[Answered] | None:
 async def revise(conn: Connection, request: Request) -> bool:
     """Show what the node asks now, where it asks something else than it did; the votes are void."""
     question = request.question
+    shown = sealed(
+        conn,
+        "requests",
+        {
+            "id": request.id,
+            "title": question.title,
+            "payload": question.payload,
+            "response_schema": question.response_schema or None,
+            "actions": question.actions,
+            "remark": request.remark,
+        },
+    )
+    schema = shown["response_schema"]
     cursor = await conn.execute(
         """
         UPDATE requests
@@ -332,12 +354,12 @@ async def revise(conn: Connection, request: Request) -> bool:
         (
             question.kind,
             question.topic,
-            question.title,
-            OrderedJson(question.payload),
-            OrderedJson(question.response_schema) if question.response_schema else None,
-            OrderedJson(question.actions),
+            shown["title"],
+            OrderedJson(shown["payload"]),
+            OrderedJson(schema) if schema is not None else None,
+            OrderedJson(shown["actions"]),
             question.digest,
-            request.remark,
+            shown["remark"],
             request.id,
         ),
     )
@@ -361,8 +383,9 @@ async def save(conn: Connection, before: Request, after: Request) -> bool:
 
     Votes that were taken back go; those that were cast or changed are for the caller to keep.
     """
-    outcome = None if after.outcome is None else Json(after.outcome.to_json())
-    changing = _changing(after)
+    outcome = None if after.outcome is None else after.outcome.to_json()
+    given = {**_changing(after), "outcome": outcome, "policy": after.policy.to_json()}
+    changing = sealed(conn, "requests", {**given, "id": after.id})
     cursor = await conn.execute(
         """
         UPDATE requests
@@ -376,13 +399,12 @@ async def save(conn: Connection, before: Request, after: Request) -> bool:
         """,
         {
             **changing,
-            "id": after.id,
             "version": before.version,
             "state": after.state.value,
-            "outcome": outcome,
+            "outcome": None if outcome is None else Json(changing["outcome"]),
             "delivery": after.delivery.value,
             "closed_at": after.closed_at,
-            "policy": Json(after.policy.to_json()),
+            "policy": Json(changing["policy"]),
             "audience": list(after.audience),
             **{name: Json(changing[name]) for name in ("timetable", "delegations", "comments")},
         },
@@ -399,7 +421,7 @@ async def several(conn: Connection, ids: Sequence[str]) -> list[Request]:
     cursor = await conn.execute(
         f"SELECT {COLUMNS}, {VOTES} FROM requests WHERE id = ANY(%s::uuid[])", (list(ids),)
     )
-    return [with_votes(row) async for row in cursor]
+    return [with_votes(conn, row) async for row in cursor]
 
 
 async def close_open(

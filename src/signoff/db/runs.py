@@ -9,6 +9,7 @@ from typing import Any
 
 from signoff.db import audit
 from signoff.db.pool import Connection, Json, won
+from signoff.db.sealed import opened, sealed, text
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import LeaseLost
 from signoff.domain.run import Run, RunKind, RunStatus
@@ -21,7 +22,8 @@ _COLUMNS = (
 )
 
 
-def _run(row: dict[str, Any]) -> Run:
+def _run(conn: Connection, row: dict[str, Any]) -> Run:
+    row = opened(conn, "runs", row)
     return Run(
         **{
             **row,
@@ -55,6 +57,8 @@ class Ending:
 
 async def insert(conn: Connection, run: Run) -> bool:
     """A new run; False, and nothing changed, if it is a resume and one is queued already."""
+    given = {"input": run.input, "config": run.config, "context": run.context, "error": run.error}
+    row = sealed(conn, "runs", {**given, "id": run.id, "thread_id": run.thread_id})
     cursor = await conn.execute(
         f"""
         INSERT INTO runs ({_COLUMNS})
@@ -69,14 +73,14 @@ async def insert(conn: Connection, run: Run) -> bool:
             run.kind.value,
             run.status.value,
             run.by,
-            None if run.input is None else Json(run.input),
-            Json(run.config),
-            None if run.context is None else Json(run.context),
+            None if run.input is None else Json(row["input"]),
+            Json(row["config"]),
+            None if run.context is None else Json(row["context"]),
             Json(run.metadata),
             Json(run.options),
             run.fork_from,
             run.attempt,
-            run.error,
+            row["error"],
             run.created_at,
             run.updated_at,
         ),
@@ -92,7 +96,7 @@ async def get(conn: Connection, thread_id: str, run_id: str) -> Run | None:
         f"SELECT {_COLUMNS} FROM runs WHERE thread_id = %s AND id = %s", (thread_id, run_id)
     )
     row = await cursor.fetchone()
-    return _run(row) if row else None
+    return _run(conn, row) if row else None
 
 
 async def endings(
@@ -116,8 +120,8 @@ async def endings(
                CASE WHEN runs.status NOT IN ('queued', 'running') THEN state_values END AS values,
                CASE WHEN runs.status = 'paused' THEN (
                     SELECT jsonb_agg(jsonb_build_object(
-                            'value', payload, 'id', interrupt_id, 'response_schema',
-                            response_schema) ORDER BY opened_at, requests.id)
+                            'request', requests.id, 'value', payload, 'id', interrupt_id,
+                            'response_schema', response_schema) ORDER BY opened_at, requests.id)
                       FROM requests
                      WHERE thread_id = threads.id AND delivered_at IS NULL
                        -- As with LangGraph, a breakpoint is no interrupt.
@@ -130,16 +134,24 @@ async def endings(
         """,
         ([thread_id for thread_id, _ in asked], [run_id for _, run_id in asked]),
     )
-    return {
-        (row["thread_id"], str(row["id"])): Ending(
-            status=RunStatus(row["status"]),
-            left=row["left"],
-            error=row["error"],
-            values=row["values"],
-            interrupts=row["interrupts"] or [],
-        )
-        async for row in cursor
-    }
+    return {(row["thread_id"], str(row["id"])): _ending(conn, row) async for row in cursor}
+
+
+def _ending(conn: Connection, row: dict[str, Any]) -> Ending:
+    row = opened(conn, "rested", opened(conn, "runs", row))
+    interrupts = []
+    for each in row["interrupts"] or ():
+        shown = {"id": each.pop("request"), "payload": each["value"]}
+        shown = opened(conn, "requests", {**shown, "response_schema": each["response_schema"]})
+        given = {"value": shown["payload"], "response_schema": shown["response_schema"]}
+        interrupts.append(each | given)
+    return Ending(
+        status=RunStatus(row["status"]),
+        left=row["left"],
+        error=row["error"],
+        values=row["values"],
+        interrupts=interrupts,
+    )
 
 
 async def latest(conn: Connection, thread_id: str) -> Run | None:
@@ -149,7 +161,7 @@ async def latest(conn: Connection, thread_id: str) -> Run | None:
         (thread_id,),
     )
     row = await cursor.fetchone()
-    return _run(row) if row else None
+    return _run(conn, row) if row else None
 
 
 async def queued_resume(conn: Connection, thread_id: str) -> Run | None:
@@ -162,7 +174,7 @@ async def queued_resume(conn: Connection, thread_id: str) -> Run | None:
         (thread_id,),
     )
     row = await cursor.fetchone()
-    return _run(row) if row else None
+    return _run(conn, row) if row else None
 
 
 async def begin_next(conn: Connection, lease: Lease, at: datetime) -> tuple[int, Run | None]:
@@ -224,7 +236,7 @@ async def begin_next_of(
         },
     )
     return {
-        row.pop("held"): (row.pop("work"), _run(row) if row["id"] is not None else None)
+        row.pop("held"): (row.pop("work"), _run(conn, row) if row["id"] is not None else None)
         async for row in cursor
     }
 
@@ -246,10 +258,10 @@ class Beginning:
         """The thread."""
         return self.run.thread_id
 
-    def row(self) -> dict[str, Any]:
-        """All of it, as JSON."""
-        run, record = self.run, audit.row(self.entry)
-        return {
+    def row(self, conn: Connection) -> dict[str, Any]:
+        """All of it as JSON, as it is to be stored."""
+        run, record = self.run, audit.sealed_row(conn, self.entry)
+        row = {
             "id": run.id,
             "thread_id": run.thread_id,
             "graph": run.graph,
@@ -267,7 +279,9 @@ class Beginning:
             "worker": self.worker,
             "event": record["event"],
             "body": record["body"],
+            "sealed": record.get("sealed"),
         }
+        return dict(sealed(conn, "runs", row))
 
 
 async def begin_on_new_threads(
@@ -283,7 +297,8 @@ async def begin_on_new_threads(
             SELECT * FROM jsonb_to_recordset(%s) AS row (
                 id uuid, thread_id text, graph text, kind text, status text, by text, input jsonb,
                 config jsonb, context jsonb, metadata jsonb, options jsonb, attempt int,
-                created_at timestamptz, thread_metadata jsonb, worker bigint, event text, body text)
+                created_at timestamptz, thread_metadata jsonb, worker bigint, event text, body text,
+                sealed text)
         ), thread AS (
             INSERT INTO threads (
                 id, graph, status, metadata, epoch, leased_by, work, ready_at, created_at,
@@ -300,13 +315,13 @@ async def begin_on_new_threads(
                    options, attempt, created_at, created_at
               FROM given JOIN thread ON thread.id = given.thread_id
         ), entry AS (
-            INSERT INTO audit (thread_id, event, body, at)
-            SELECT thread_id, event, body, created_at
+            INSERT INTO audit (thread_id, event, body, sealed, at)
+            SELECT thread_id, event, body, sealed, created_at
               FROM given JOIN thread ON thread.id = given.thread_id
         )
         SELECT id, epoch FROM thread
         """,
-        (Json([each.row() for each in beginnings]),),
+        (Json([each.row(conn) for each in beginnings]),),
     )
     return {row["id"]: Lease(row["id"], row["epoch"]) async for row in cursor}
 
@@ -337,7 +352,7 @@ async def end(
          WHERE id = %s AND status IN ('queued', 'running')
         RETURNING id
         """,
-        (status.value, error, at, run_id),
+        (status.value, text(conn, "runs", "error", error, run_id), at, run_id),
     )
     return await won(cursor)
 
@@ -368,7 +383,7 @@ async def page(
         """,
         {"thread_id": thread_id, "status": status, "limit": limit, "offset": offset},
     )
-    return [_run(row) async for row in cursor]
+    return [_run(conn, row) async for row in cursor]
 
 
 async def is_wanted(conn: Connection, run_id: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from signoff.db.pool import Connection
+from signoff.db.sealed import opened, sealed
 
 PAGE = 500
 """The most events read at once."""
@@ -43,17 +44,22 @@ def row(thread_id: str, run_id: str, event: str, data: str) -> dict[str, Any]:
 
 async def append(conn: Connection, thread_id: str, run_id: str, event: str, data: str) -> None:
     """One event of a run, of a thread that is held; nothing if there is one just like it."""
-    await conn.execute(
+    given = row(thread_id, run_id, event, data)
+    cursor = await conn.execute(
         """
-        INSERT INTO stream_events (thread_id, run_id, event, data)
-        SELECT %(thread_id)s, %(run_id)s, %(event)s, %(data)s
-         WHERE NOT EXISTS (
-            SELECT 1 FROM stream_events
-             WHERE thread_id = %(thread_id)s AND run_id = %(run_id)s AND event = %(event)s
-               AND data = %(data)s)
+        SELECT data FROM stream_events
+         WHERE thread_id = %(thread_id)s AND run_id = %(run_id)s AND event = %(event)s
         """,
-        {"thread_id": thread_id, "run_id": run_id, "event": event, "data": data},
+        given,
     )
+    if data not in [opened(conn, "events", given | found)["data"] async for found in cursor]:
+        await conn.execute(
+            """
+            INSERT INTO stream_events (thread_id, run_id, event, data)
+            VALUES (%(thread_id)s, %(run_id)s, %(event)s, %(data)s)
+            """,
+            sealed(conn, "events", given),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,10 +105,13 @@ async def pages(conn: Connection, places: Sequence[Place]) -> list[Page]:
         },
     )
     answers = [Page() for _ in places]
-    async for row in cursor:
-        page = answers[row["place"]]
-        page.events.append(StreamEvent(row["id"], str(row["run_id"]), row["event"], row["data"]))
-        page.more = row["found"] == PAGE or row["found"] > len(page.events)
+    async for found in cursor:
+        page, thread_id = answers[found["place"]], places[found["place"]].thread_id
+        found = opened(conn, "events", {**found, "thread_id": thread_id})
+        page.events.append(
+            StreamEvent(found["id"], str(found["run_id"]), found["event"], found["data"])
+        )
+        page.more = found["found"] == PAGE or found["found"] > len(page.events)
     return answers
 
 

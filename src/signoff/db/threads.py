@@ -14,6 +14,8 @@ from typing import Any
 from psycopg import sql
 
 from signoff.db.pool import Connection, Cursor, Json, won
+from signoff.db.sealed import opened, sealed
+from signoff.domain.errors import NotSupported
 from signoff.domain.thread import Lease, Thread, ThreadStatus, is_thread_id
 
 _COLUMNS = (
@@ -24,7 +26,8 @@ SORTS = {"created_at", "updated_at", "state_updated_at", "thread_id", "status"}
 """What `search` can sort by."""
 
 
-def _thread(row: dict[str, Any]) -> Thread:
+def _thread(conn: Connection, row: dict[str, Any]) -> Thread:
+    row = opened(conn, "threads", row)
     return Thread(
         id=row["id"],
         graph=row["graph"],
@@ -130,7 +133,7 @@ async def get(conn: Connection, thread_id: str) -> Thread | None:
         return None
     cursor = await conn.execute(f"SELECT {_COLUMNS} FROM threads WHERE id = %s", (thread_id,))
     row = await cursor.fetchone()
-    return _thread(row) if row else None
+    return _thread(conn, row) if row else None
 
 
 async def record(
@@ -142,6 +145,7 @@ async def record(
     at: datetime,
 ) -> None:
     """Keep where a run left the thread's state; values of None leave the ones that stand."""
+    row = sealed(conn, "threads", {"id": lease.thread_id, "state_values": values, "error": error})
     await conn.execute(
         """
         UPDATE threads
@@ -152,8 +156,8 @@ async def record(
          WHERE id = %(id)s AND epoch = %(epoch)s
         """,
         {
-            "values": None if values is None else Json(values),
-            "error": error,
+            "values": None if values is None else Json(row["state_values"]),
+            "error": row["error"],
             "at": at,
             "id": lease.thread_id,
             "epoch": lease.epoch,
@@ -211,7 +215,13 @@ async def search(
     descending: bool = True,
     sight: Sight | None = None,
 ) -> tuple[list[Thread], int]:
-    """Threads that fit all filters and are in sight, and how many there are in all."""
+    """Threads that fit all filters and are in sight, and how many there are in all.
+
+    Raises:
+        NotSupported: They are looked for by `values`, which are encrypted.
+    """
+    if values and conn.sealer is not None:
+        raise NotSupported("threads cannot be searched by their values, which are encrypted")
     where, params = _where(status=status, metadata=metadata, values=values, ids=ids, sight=sight)
     params |= {"limit": limit, "offset": offset}
     column = {"thread_id": "id"}.get(sort_by, sort_by)
@@ -222,7 +232,7 @@ async def search(
         "LIMIT %(limit)s OFFSET %(offset)s",
         params,
     )
-    found = [_thread(row) async for row in cursor]
+    found = [_thread(conn, row) async for row in cursor]
     counted = await (
         await conn.execute(f"SELECT count(*) AS total FROM threads {where}", params)
     ).fetchone()
@@ -245,7 +255,7 @@ async def latest(
         f"SELECT {columns} FROM threads {where} ORDER BY created_at DESC, id DESC LIMIT %(limit)s",
         params | {"limit": limit},
     )
-    return [_thread(row) async for row in cursor]
+    return [_thread(conn, row) async for row in cursor]
 
 
 def _where(

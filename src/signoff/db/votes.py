@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from signoff.db.pool import Connection, Json
+from signoff.db.sealed import sealed
 from signoff.domain.decision import Vote
 
 
@@ -23,6 +24,11 @@ async def insert(
 
     `fingerprint` identifies the ballot, to tell a repeat from a changed mind.
     """
+    row = sealed(
+        conn,
+        "votes",
+        {"request_id": request_id, "by": vote.by, "values": vote.values, "note": vote.note},
+    )
     await conn.execute(
         """
         INSERT INTO votes
@@ -37,8 +43,8 @@ async def insert(
             request_id,
             vote.by,
             vote.action,
-            Json(vote.values),
-            vote.note,
+            Json(row["values"]),
+            row["note"],
             vote.on_behalf_of,
             idempotency_key,
             fingerprint,

@@ -35,6 +35,7 @@ class Stored(NamedTuple):
     head_hash: str | None
     anchor: int | None = None
     anchored: str | None = None
+    sealed: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

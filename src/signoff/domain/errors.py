@@ -13,7 +13,9 @@
     │                         IdempotencyKeyReused, NotSupported
     ├── TooLarge              over 1 MiB
     ├── ConfigError           settings, signoff.toml, langgraph.json
-    ├── DatabaseNotReady      DatabaseUnreachable, SchemaMissing, SchemaTooOld, SchemaTooNew
+    ├── DatabaseNotReady      DatabaseUnreachable, SchemaMissing, SchemaTooOld, SchemaTooNew,
+    │                         EncryptionKeyMissing
+    ├── CannotDecrypt         what is stored was changed, or moved to another row
     └── ChannelError          a message could not be handed over
 
 A code is part of the public contract: programs branch on it, the documentation has a heading for
@@ -319,6 +321,26 @@ class SchemaTooNew(DatabaseNotReady):
     """The database is ahead of this program, which therefore must not touch it."""
 
     code = "schema_too_new"
+
+
+class EncryptionKeyMissing(DatabaseNotReady):
+    """Something is encrypted with a key that this process has not; the message names it."""
+
+    code = "encryption_key_missing"
+
+    @classmethod
+    def of(cls, key: str) -> EncryptionKeyMissing:
+        """For the key with this id."""
+        return cls(
+            f"the database has rows encrypted with the key {key}, which this process has not: "
+            "add it to the setting encryption_keys"
+        )
+
+
+class CannotDecrypt(SignoffError):
+    """What is stored is not what was encrypted there: it was changed, or moved to another row."""
+
+    code = "cannot_decrypt"
 
 
 # --- channels ----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from langgraph.types import Command
 
 from signoff.db.group import GroupCommit
 from signoff.db.pool import Database
-from signoff.domain.errors import DatabaseUnreachable, LeaseLost
+from signoff.domain.errors import DatabaseNotReady, LeaseLost
 from signoff.domain.jsontext import to_json
 from signoff.domain.request import BREAKPOINT, Delivery, Request, RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
@@ -183,7 +183,7 @@ class _Execution:
             with suppress(Exception):
                 await self._assignment.stream.flush()
             raise
-        except DatabaseUnreachable:
+        except DatabaseNotReady:
             raise  # no failure of the graph: the run goes on from what is stored
         except Exception as error:
             await self._flush_after(error)
@@ -221,13 +221,13 @@ class _Execution:
 
         Raises:
             LeaseLost: That is why it failed.
-            DatabaseUnreachable: What it has written is not stored, so the run has not ended.
+            DatabaseNotReady: What it has written is not stored, so the run has not ended.
         """
         if isinstance(error, LeaseLost):
             raise error
         try:
             await self._assignment.stream.flush()
-        except (LeaseLost, DatabaseUnreachable):
+        except (LeaseLost, DatabaseNotReady):
             raise
         except Exception as again:
             if again is not error:

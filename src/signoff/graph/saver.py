@@ -25,11 +25,8 @@ from langgraph.checkpoint.base import (
     get_checkpoint_id,
     get_serializable_checkpoint_metadata,
 )
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.postgres.base import MIGRATIONS
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
-from psycopg import AsyncCursor
-from psycopg.rows import DictRow
 
 from signoff.clock import utcnow
 from signoff.db.group import GroupCommit, Rows, Write, base64
@@ -42,13 +39,14 @@ from signoff.graph.keys import RUN
 from signoff.graph.memory import Trail
 from signoff.graph.opening import Opener
 from signoff.graph.recalling import checkpoint_of
+from signoff.graph.sealed_saver import SealedSaver
 from signoff.graph.writes import Task, interrupts
 
 CHECKPOINT_MIGRATIONS: Sequence[str] = MIGRATIONS
 """LangGraph's migrations of the checkpoint tables, for `signoff.db.migrate`."""
 
 
-class SignoffSaver(AsyncPostgresSaver):
+class SignoffSaver(SealedSaver):
     """LangGraph's PostgreSQL checkpointer, for one graph of a desk.
 
     A run of the desk brings its `RunContext` in the config; its writes are fenced by the run's
@@ -65,11 +63,10 @@ class SignoffSaver(AsyncPostgresSaver):
         now: Callable[[], datetime] = utcnow,
         opener: Opener | None = None,
     ) -> None:
-        super().__init__(database.pool)
+        super().__init__(database)
         self.opener = opener or Opener()
         self.graph = graph
         self.now = now
-        self._database = database
         self._group = group
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -306,17 +303,6 @@ class SignoffSaver(AsyncPostgresSaver):
         """What a write without a run's lease happens in."""
         async with self._database.transaction() as conn:
             yield conn
-
-    @asynccontextmanager
-    async def _cursor(self, *, pipeline: bool = False) -> AsyncIterator[AsyncCursor[DictRow]]:
-        """A cursor on a connection of its own, so that threads do not wait for one another."""
-        async with self._database.connection() as conn:
-            if pipeline:
-                async with conn.pipeline(), conn.cursor(binary=True) as cursor:
-                    yield cursor
-            else:
-                async with conn.cursor(binary=True) as cursor:
-                    yield cursor
 
 
 async def _flush(config: RunnableConfig | None) -> None:

@@ -19,10 +19,11 @@ from signoff import audit_key, render
 from signoff.db import anchors, audit_scan
 from signoff.db.audit import entry_json
 from signoff.db.pool import Connection, Database
+from signoff.db.sealed import beside
 from signoff.domain import jsontext
 from signoff.domain.anchor import Tree
 from signoff.domain.audit_check import Stored
-from signoff.domain.errors import RequestNotFound, ThreadNotFound
+from signoff.domain.errors import CannotDecrypt, RequestNotFound, ThreadNotFound
 from signoff.domain.request import Request
 from signoff.ids import is_id
 
@@ -39,7 +40,7 @@ This is what Signoff's audit says about {about}.
 verifies it, with nothing but Python, and says with which public key the anchors are signed. Compare
 that with the key that you know, or say it: --public-key KEY.
 
-entries.jsonl   the chain of each thread, entry by entry
+entries.jsonl   the chain of each thread, entry by entry; what was encrypted is in the clear
 anchors.jsonl   signed statements of how far all chains had come
 leaves.jsonl    which ends of these chains they stand for, with proofs
 requests.jsonl  what was shown and what was decided
@@ -136,7 +137,7 @@ async def export_lines(
         async for batch in audit_scan.rows(conn, threads):
             for row in batch:
                 if _is_meant(scope, row):
-                    yield entry_json(row.seq, row.hash, row.body)
+                    yield entry_json(conn, row.seq, row.hash, row.body, row.sealed)
             done += len(batch)
             progress(done, total)
 
@@ -174,18 +175,20 @@ async def _entries(
     async for batch in audit_scan.rows(conn, threads):
         for row in batch:
             hidden = scope.request_id is not None and row.request_id != scope.request_id
-            out.write(_line(_entry_json(row, hidden=hidden)))
+            out.write(_line(_entry_json(conn, row, hidden=hidden)))
         exported.entries += len(batch)
         progress(exported.entries, total)
 
 
-def _entry_json(row: Stored, *, hidden: bool) -> dict[str, Any]:
+def _entry_json(conn: Connection, row: Stored, *, hidden: bool) -> dict[str, Any]:
     shown = {
         "request_id": row.request_id,
         "event": row.event,
         "at": row.at.isoformat(),
         "body": row.body,
     }
+    if row.sealed is not None:
+        shown["sealed"] = _beside(conn, row)
     return {
         "thread_id": row.thread_id,
         "seq": row.seq,
@@ -195,6 +198,14 @@ def _entry_json(row: Stored, *, hidden: bool) -> dict[str, Any]:
         "body_sha256": hashlib.sha256(row.body.encode()).hexdigest(),
         "hash": row.hash,
     }
+
+
+def _beside(conn: Connection, row: Stored) -> str | None:
+    """What an entry keeps encrypted; None where it was tampered with, which then shows."""
+    try:
+        return beside(conn, orjson.loads(row.body), row.sealed)
+    except (CannotDecrypt, ValueError, TypeError, LookupError):
+        return None
 
 
 async def _requests(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from signoff.db import encryption
 from signoff.db.pool import OperationalError
 from signoff.domain.errors import DatabaseUnreachable
 from signoff.service.office import Office
@@ -13,14 +14,15 @@ TIMEOUT = 2.0
 
 
 async def check_database(office: Office) -> None:
-    """Return if the database answers in time.
+    """Return if the database answers in time, and needs no key that we have not.
 
     Raises:
         DatabaseUnreachable: It does not.
+        EncryptionKeyMissing: It does.
     """
     try:
         async with asyncio.timeout(TIMEOUT), office.database.connection() as conn:
-            await conn.execute("SELECT 1")
+            await encryption.check(conn)
     except (OperationalError, TimeoutError) as error:
         raise DatabaseUnreachable(
             f"The database does not answer within {TIMEOUT:.0f} s."

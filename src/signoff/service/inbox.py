@@ -82,13 +82,14 @@ class Search:
 class Inbox:
     """A page of a list, what else there is, and what it can be narrowed down to.
 
-    Counts above `MOST` only say that there are more.
+    Counts above `MOST` only say that there are more. Titles that are encrypted cannot be searched.
     """
 
     lines: list[Line]
     next_cursor: str | None
     counts: Mapping[str, int]
     places: Mapping[str, list[str]]
+    searches_titles: bool = True
 
 
 async def look(
@@ -121,6 +122,7 @@ async def look(
         next_cursor=encode_cursor(following, search.order),
         counts={view: counts[view] for view in COUNTED},
         places=places,
+        searches_titles=office.database.sealer is None,
     )
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from signoff.audit_key import is_signed
 from signoff.db import anchors, audit_scan
+from signoff.db.audit import told
 from signoff.db.pool import Connection, Database
 from signoff.domain.anchor import Tree
 from signoff.domain.anchor_check import AnchorCheck
-from signoff.domain.audit_check import Anchored, ChainCheck, Finding
-from signoff.domain.errors import ThreadNotFound
+from signoff.domain.audit_check import Anchored, ChainCheck, Finding, Stored
+from signoff.domain.errors import CannotDecrypt, ThreadNotFound
 
 MAX_FINDINGS = 1000
 """How many findings a report names; it counts them all."""
@@ -139,6 +140,9 @@ async def _chains(
         for row in batch:
             for finding in check.see(row):
                 report.note(finding)
+            if conn.sealer is not None:
+                for finding in _unsealed(conn, row):
+                    report.note(finding)
         progress(check.entries, total)
     for finding in check.end():
         report.note(finding)
@@ -149,6 +153,19 @@ async def _chains(
     if trust.keys and limit is not None and since is not None and since < limit:
         message = f"since {since.isoformat()}; no worker has had the key, or anchors were removed"
         report.note(Finding(kind="unanchored", thread_id=thread_id, seq=None, message=message))
+
+
+def _unsealed(conn: Connection, row: Stored) -> list[Finding]:
+    """What is wrong with what an entry keeps encrypted; what its text says is looked at before."""
+    try:
+        told(conn, row.body, row.sealed)
+    except CannotDecrypt:
+        message = "what it keeps encrypted is not what its text has the digest of"
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return []
+    else:
+        return []
+    return [Finding(kind="edited", thread_id=row.thread_id, seq=row.seq, message=message)]
 
 
 async def _gone(conn: Connection, thread_id: str | None, report: Report) -> None:

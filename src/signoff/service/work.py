@@ -8,7 +8,7 @@ from signoff.db import audit, deliveries, leases, notices, requests, runs, strea
 from signoff.db.group import Stream, Write
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
-from signoff.domain.errors import DatabaseUnreachable, LeaseLost
+from signoff.domain.errors import DatabaseNotReady, LeaseLost
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Delivery
 from signoff.domain.run import Run, RunStatus
@@ -70,7 +70,7 @@ async def finish_run(office: Office, assignment: Assignment, result: Result) -> 
     try:
         if result.error is None and await _rest(office, assignment, result, at):
             return None
-    except (LeaseLost, DatabaseUnreachable):
+    except (LeaseLost, DatabaseNotReady):
         raise
     except Exception as error:
         result = _refused(assignment, error)

@@ -18,7 +18,7 @@ from signoff.audit_key import AuditKey
 from signoff.db import leases, runs, workers
 from signoff.db.jobs import WORK, News
 from signoff.db.notices import Notices
-from signoff.domain.errors import DatabaseUnreachable, LeaseLost
+from signoff.domain.errors import DatabaseNotReady, DatabaseUnreachable, LeaseLost
 from signoff.domain.request import Delivery
 from signoff.domain.run import RunStatus
 from signoff.domain.thread import Lease
@@ -222,8 +222,10 @@ class Engine:
             log.warning("lost a thread to another worker", thread_id=str(error))
         except Exception as error:
             thread_id = given.thread_id if isinstance(given, Lease) else given.lease.thread_id
-            if isinstance(error, DatabaseUnreachable):
-                log.warning("a thread has to wait for the database", thread_id=thread_id)
+            if isinstance(error, DatabaseNotReady):
+                log.warning(
+                    "a thread has to wait for the database", thread_id=thread_id, reason=str(error)
+                )
             else:
                 log.exception("working on a thread failed", thread_id=thread_id, exc_info=error)
             await self._give_up(thread_id, assignment.run.attempt if assignment else 0)

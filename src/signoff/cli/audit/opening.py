@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from signoff import sealing
 from signoff.cli import logs
 from signoff.cli.session import database_address, settings_here
 from signoff.config import Settings
@@ -13,17 +14,20 @@ from signoff.db.pool import Database, probe
 
 
 @asynccontextmanager
-async def open_database() -> AsyncIterator[tuple[Settings, Database]]:
+async def open_database(*, keyless: bool = False) -> AsyncIterator[tuple[Settings, Database]]:
     """The project's settings, and its database with this program's schema.
+
+    With `keyless`, the keys of what is encrypted may be missing.
 
     Raises:
         ConfigError: The project's configuration is not in order.
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """
     settings = settings_here()
-    logs.configure("debug" if settings.log_level == "debug" else "warning")
+    logs.configure("debug" if settings.log_level == "debug" else "warning", settings.log_format)
     async with database_address(settings) as url:
         await probe(url)
-        async with Database(url, max_connections=2) as database:
-            await schema.check(database)
+        sealer = sealing.of_project(settings)
+        async with Database(url, max_connections=2, sealer=sealer) as database:
+            await schema.check(database, keyless=keyless)
             yield settings, database

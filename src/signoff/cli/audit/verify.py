@@ -39,7 +39,8 @@ def verify(
     """Find out whether the audit is as it was written. Exits with 1 if it is not.
 
     Computes the chain of every thread anew, from what is stored, and names each row that was
-    changed, taken out or put in, with what is wrong about it.
+    changed, taken out or put in, with what is wrong about it. Where the database is encrypted, that
+    needs no key; with the key, what is encrypted is looked at as well.
     """
     noted = dict(_noted(each) for each in anchor or ())
     keys = {audit_key.public_key(each) for each in public_key or ()}
@@ -64,7 +65,7 @@ async def _verify(
     thread: str | None, keys: set[str], noted: dict[int, str], as_json: bool
 ) -> Report:
     with progress_bar("verifying", shown=not as_json) as progress:
-        async with open_database() as (settings, database):
+        async with open_database(keyless=True) as (settings, database):
             own = audit_key.of_project(settings)
             trust = Trust(
                 keys=keys | set(settings.audit_public_keys) | ({own.public} if own else set()),
