@@ -372,6 +372,35 @@ def test_axe_finds_nothing_on_any_page(
     assert found == []
 
 
+NOTIFICATIONS = """
+window.told = [];
+window.Notification = class {
+  static permission = "default";
+  static async requestPermission() { return this.permission = "granted"; }
+  constructor(title, { tag }) { window.told.push([title, tag]); }
+};
+"""
+
+
+def test_whoever_wants_it_is_notified_by_the_browser_of_what_is_for_them(
+    served: Served, open_page: OpenPage
+) -> None:
+    page = open_page("/inbox", by="lee")
+    page.add_init_script(NOTIFICATIONS)
+    page.goto("/inbox/preferences")
+    with page.expect_request("**/inbox/live?mine=true") as live:
+        page.get_by_role("button", name="Notify me in this browser").click()
+    live.value.response()
+    served.asked(client="Nobody's", policy={"to": ["ben"]})
+    request = served.asked(client="Lee's", policy={"to": ["lee"]})
+    page.wait_for_function("window.told.length")
+    assert page.evaluate("window.told") == [[request.title, request.id]]
+    # Off again, also on the next page.
+    page.get_by_role("button", name="Stop notifying me").click()
+    page.reload()
+    assert page.get_by_role("button", name="Notify me in this browser").is_visible()
+
+
 def test_nothing_is_wider_than_a_small_screen(places: dict[str, str], open_page: OpenPage) -> None:
     page = open_page("/inbox", viewport={"width": 360, "height": 740})
     wide = []

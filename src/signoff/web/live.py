@@ -14,9 +14,11 @@ from starlette.responses import Response, StreamingResponse
 from signoff.answering import Desk
 from signoff.authentication import Reader
 from signoff.domain.errors import SignoffError
+from signoff.domain.principal import Principal
 from signoff.service import inbox, read
 from signoff.service.follow import RequestEvent, follow_requests, newest_event
 from signoff.service.sight import check_thread
+from signoff.text import plainly
 from signoff.web import words
 from signoff.web.headers import PAGE
 from signoff.web.route import PageRoute, Visit
@@ -38,10 +40,17 @@ CLOSED = {
 }
 
 
+ASKED = {"request.opened", "request.revised", "request.escalated", "request.delegated"}
+"""After these, a request may be for somebody for whom it was not before."""
+
+
 @router.get("/inbox/live")
-async def live(visit: Visit, thread: str | None = None) -> Response:
-    """Events for a page that is open: of one thread, or of all requests for lists."""
-    if thread is None:
+async def live(visit: Visit, thread: str | None = None, mine: bool = False) -> Response:
+    """Events for a page that is open: of one thread, of all requests for lists, or of those that
+    are for whoever looks, by name or as one of a group."""
+    if mine:
+        events = _of_mine(visit.desk, visit.principal)
+    elif thread is None:
         events = _of_lists(visit.desk, visit.principal.graphs)
     else:
         await check_thread(visit.office, visit.principal, thread)
@@ -71,6 +80,32 @@ async def _of_lists(desk: Desk, graphs: Collection[str] | None) -> AsyncIterator
         news = _news(page)
         if news["opened"] or news["closed"]:
             yield _event("list", news)
+            await asyncio.sleep(AT_MOST_EVERY)
+        else:
+            yield b":\n\n"  # whoever is gone is noticed by this
+
+
+async def _of_mine(desk: Desk, principal: Principal) -> AsyncIterator[bytes]:
+    yield b"retry: 1000\n\n"
+    after = await newest_event(desk.office)
+    async for page in follow_requests(desk.office, after=after, graphs=principal.graphs):
+        asked = {each.entry["request_id"] for each in page if each.event in ASKED}
+        items = []
+        if asked:
+            mine = await read.list_requests(
+                desk.office,
+                state=["open"],
+                assignee=principal.name,
+                graphs=principal.graphs,
+                limit=read.MAX_PAGE,
+            )
+            items = [
+                {"id": each.id, "title": plainly(each.title)}
+                for each in mine.items
+                if each.id in asked
+            ]
+        if items:
+            yield _event("asked", {"items": items})
             await asyncio.sleep(AT_MOST_EVERY)
         else:
             yield b":\n\n"  # whoever is gone is noticed by this

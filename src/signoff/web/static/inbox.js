@@ -32,8 +32,9 @@
   // --- what happens meanwhile ---
 
   /* Follow what happens. A hidden page lets go of its connection, as a browser has few of them, and
-     looks once when it is seen again. `look` is called whenever something may have been missed. */
-  function follow(url, events, look) {
+     looks once when it is seen again, unless it is to hear `always`. `look` is called whenever
+     something may have been missed. */
+  function follow(url, events, look, always = false) {
     let source = null;
     const open = () => {
       source = new EventSource(url);
@@ -49,12 +50,13 @@
     const close = () => { if (source) source.close(); source = null; };
     const restart = () => { if (source) { close(); open(); } };
     document.addEventListener("visibilitychange", () => {
-      if (document.hidden) close();
+      if (document.hidden && !always) close();
       else if (!source) open();
     });
     addEventListener("pagehide", close);
     addEventListener("pageshow", (event) => { if (event.persisted && !source) open(); });
-    if (!document.hidden) open();
+    if (always || !document.hidden) open();
+    return close;
   }
 
   /* Call something once more after it has ended, however often it was asked for meanwhile. */
@@ -94,6 +96,44 @@
       },
     }, count);
   }
+
+  // --- notifications of the browser, for whoever has switched them on ---
+
+  const notifications = {
+    key: "signoff-notify",
+    stop: null,
+    offered: () => "Notification" in window && isSecureContext,
+    on: () => notifications.offered() && Notification.permission === "granted" && localStorage.getItem(notifications.key) === "yes",
+    follow() {
+      if (notifications.stop) notifications.stop();
+      notifications.stop = notifications.on() ? follow(`${base}/live?mine=true`, {
+        asked: ({ items }) => {
+          for (const { id, title } of items) {
+            // Of several pages that are open, the last one's takes the place of the others'.
+            const shown = new Notification(title, { body: "A decision is needed.", tag: id });
+            shown.onclick = () => { focus(); location.href = `${base}/requests/${id}`; };
+          }
+        },
+      }, () => {}, true) : null;
+    },
+    offer() {
+      const panel = one("[data-browser]");
+      if (!panel || !notifications.offered()) return;
+      const button = one("[data-browser-switch]", panel), blocked = one("[data-browser-blocked]", panel);
+      const show = () => {
+        button.textContent = notifications.on() ? "Stop notifying me in this browser" : "Notify me in this browser";
+        blocked.hidden = Notification.permission !== "denied";
+      };
+      button.addEventListener("click", async () => {
+        const on = !notifications.on() && await Notification.requestPermission() === "granted";
+        localStorage.setItem(notifications.key, on ? "yes" : "no");
+        notifications.follow();
+        show();
+      });
+      panel.hidden = false;
+      show();
+    },
+  };
 
   function followRequest() {
     const { url, query, thread, digest, version } = body.dataset;
@@ -310,4 +350,6 @@
     if (wrong) wrong.focus();
   }
   if (one("[data-live-part]")) followPart();
+  notifications.offer();
+  if (notifications.on()) notifications.follow();
 })();
