@@ -227,6 +227,47 @@ async def test_a_changed_anchor_is_found(
     assert await found(database, Trust(keys={key.public})) == expected
 
 
+CHANGED = {
+    "text": "reverse({0}) || 'x'",
+    "bigint": "{0} + 100",
+    "timestamp with time zone": "coalesce({0}, now()) + interval '1 microsecond'",
+}
+"""Another value of a column, by its type."""
+
+
+async def test_whatever_column_of_an_anchor_is_changed_the_anchor_is_named(
+    database: Database, key: AuditKey
+) -> None:
+    await anchored(database, key)
+    trust = Trust(keys={key.public})
+    await execute(
+        database,
+        "CREATE TABLE anchors_then AS SELECT * FROM audit_anchors;"
+        "CREATE TABLE anchored_then AS SELECT * FROM audit_anchored",
+    )
+    async with database.connection() as conn:
+        cursor = await conn.execute(
+            "SELECT table_name, column_name, data_type FROM information_schema.columns"
+            " WHERE table_name IN ('audit_anchors', 'audit_anchored')"
+        )
+        columns = [tuple(row.values()) for row in await cursor.fetchall()]
+    assert len(columns) == 15
+    for table, column, kind in columns:
+        row = "number = 2" if table == "audit_anchors" else "anchor = 2 AND position = 3"
+        value = CHANGED[kind].format(column)
+        await execute(database, ALONE + f"UPDATE {table} SET {column} = {value} WHERE {row}")
+        named = {(each[2], each[3]) for each in await found(database, trust)}
+        assert (2, "anchor") in named, (table, column, named)
+        await execute(
+            database,
+            ALONE
+            + "DELETE FROM audit_anchored; DELETE FROM audit_anchors;"
+            + "INSERT INTO audit_anchors SELECT * FROM anchors_then;"
+            + "INSERT INTO audit_anchored SELECT * FROM anchored_then",
+        )
+    assert await found(database, trust) == set()
+
+
 async def test_anchors_of_another_key_are_not_believed(
     database: Database, key: AuditKey, tmp_path: Path
 ) -> None:
