@@ -13,14 +13,21 @@ from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.policy import Policy
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.base import Malformed, PauseKind, Section, action, call_line, payload_of
+from signoff.graph.pauses.base import (
+    Malformed,
+    PauseKind,
+    Section,
+    action,
+    allowed_actions,
+    call_line,
+    payload_of,
+)
 from signoff.graph.pauses.schemas import ANY_OBJECT, Schema, properties
 from signoff.graph.pauses.tool_approval import called
 
 ACTIONS = ("accept", "edit", "respond", "ignore")
 """What a person may do, the most usual first; each has its switch in the config."""
 
-STYLES = {"accept": "primary", "ignore": "danger"}
 TYPES = {"respond": "response"}
 """Where the type of the answer is another word than the action."""
 
@@ -53,15 +60,7 @@ class AgentInboxKind(PauseKind):
             title=call_line(name, args),
             topic=name,
             payload=payload,
-            actions=tuple(
-                action(
-                    each,
-                    style=STYLES.get(each, "default"),
-                    note="required" if each in self.messages else "optional",
-                    schema=edit if each == "edit" else None,
-                )
-                for each in _allowed(asked)
-            ),
+            actions=allowed_actions(self, _allowed(asked), edit=edit),
             policy=Policy(),
             digest=self.digest(value, response_schema),
             response_schema=response_schema,

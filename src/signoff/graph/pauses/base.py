@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeGuard
@@ -120,6 +120,17 @@ def action(
         "note": note,
         "schema": schema,
     }
+
+
+def allowed_actions(
+    kind: PauseKind, names: Iterable[str], *, edit: dict[str, Any] | None
+) -> tuple[dict[str, Any], ...]:
+    """Those of a kind's actions that a pause allows, in its order; `edit` is that one's schema."""
+    known = {each["name"]: each for each in kind.actions or ()}
+    return tuple(
+        {**known[name], "schema": edit if name == "edit" else known[name]["schema"]}
+        for name in names
+    )
 
 
 def payload_of(value: Any) -> Any:

@@ -14,7 +14,15 @@ from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.policy import Policy
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.base import Malformed, PauseKind, Section, action, call_line, payload_of
+from signoff.graph.pauses.base import (
+    Malformed,
+    PauseKind,
+    Section,
+    action,
+    allowed_actions,
+    call_line,
+    payload_of,
+)
 from signoff.graph.pauses.schemas import (
     ANY_OBJECT,
     Schema,
@@ -29,8 +37,6 @@ DECISIONS = ("approve", "edit", "reject", "respond")
 
 DESCRIPTION = "Tool execution requires approval"
 """What the middleware says of any call, unless it is told to say something else."""
-
-STYLES = {"approve": "primary", "reject": "danger"}
 
 _EDIT = properties(
     {"args": ANY_OBJECT, "name": {"type": "string"}},
@@ -59,20 +65,13 @@ class ToolApprovalKind(PauseKind):
         if response_schema is None:
             raise Malformed("it has no response schema, which would say what decisions it takes")
         allowed = _allowed(response_schema)
+        edit = _edit(allowed["edit"], response_schema, name, args) if "edit" in allowed else None
         return Question(
             kind=self.name,
             title=call_line(name, args),
             topic=name,
             payload=payload,
-            actions=tuple(
-                action(
-                    each,
-                    style=STYLES.get(each, "default"),
-                    note="required" if each in self.messages else "optional",
-                    schema=_edit(branch, response_schema, name, args) if each == "edit" else None,
-                )
-                for each, branch in allowed.items()
-            ),
+            actions=allowed_actions(self, allowed, edit=edit),
             policy=Policy(),
             digest=self.digest(value, response_schema),
             response_schema=response_schema,
