@@ -86,14 +86,15 @@ async def everything(
     cursor = await conn.execute(
         f"""
         WITH part AS MATERIALIZED (
-            SELECT xact, number, thread_id, request_id, event, at, seq, hash, body FROM audit
+            SELECT xact, number, thread_id, request_id, event, at, seq, hash, body, sealed
+              FROM audit
              WHERE (xact, number) {"<" if backwards else ">"} (%(xact)s::text::xid8, %(number)s)
                    {"" if backwards else _COMPLETE}
              ORDER BY {order} LIMIT %(limit)s
         ), seen AS MATERIALIZED (
             SELECT thread_id FROM (SELECT DISTINCT thread_id FROM part) AS met WHERE {_SEEN}
         )
-        SELECT xact::text AS xact, number, seq, hash,
+        SELECT xact::text AS xact, number, seq, hash, sealed,
                CASE WHEN {_WANTED} AND thread_id IN (SELECT thread_id FROM seen) THEN body END
                     AS body
           FROM part ORDER BY {order.replace("xact", "part.xact")}
