@@ -37,6 +37,7 @@ from signoff.render import request_json
 from signoff.service.migrate import check, migrate
 from signoff.service.office import Office
 from signoff.service.users import declare_users, follow_users
+from signoff.tracing import traces_of
 from signoff.ways import channels
 from signoff.worker.courier import Courier
 from signoff.worker.engine import Engine
@@ -104,6 +105,7 @@ class Signoff(FrontDesk):
         self._group: GroupCommit
         self.engine: Engine | None = None
         self._metrics: Metrics | None = None
+        self._traces = traces_of(self.settings)
 
     async def __aenter__(self) -> Self:
         pauses.kinds()  # one of a package that cannot be used shows now, not at the first pause
@@ -132,6 +134,7 @@ class Signoff(FrontDesk):
                 book=self._book,
                 session_rules=self.settings.session_rules,
                 run_ended=self._note_run,
+                traces=self._traces,
                 public_url=self.settings.public_url,
                 delivery_timeout=self.settings.delivery_timeout,
                 link_lifetime=self.settings.link_lifetime,
@@ -153,6 +156,7 @@ class Signoff(FrontDesk):
 
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
+        await asyncio.to_thread(self._traces.close)
         self._office = None
 
     def _saver(self, database: Database, graph: str) -> SignoffSaver:
@@ -210,6 +214,7 @@ class Signoff(FrontDesk):
             authenticate=authenticate or nobody_else,
             lifespan=self._while_served,
             metrics=self.metrics if self.settings.metrics else None,
+            traces=self._traces,
         )
         install(app)
         return app

@@ -40,6 +40,7 @@ from signoff.authentication import SESSION, Authenticate, nobody_else
 from signoff.config import Settings
 from signoff.domain.errors import SignoffError
 from signoff.metrics import Metrics
+from signoff.tracing import OFF, Traces
 
 DESCRIPTION = """
 The human sign-off desk for LangGraph. Every pause of a graph is a *request*; a decision closes it,
@@ -59,6 +60,7 @@ def create_app(
     authenticate: Authenticate = nobody_else,
     lifespan: Lifespan | None = None,
     metrics: Metrics | None = None,
+    traces: Traces = OFF,
 ) -> FastAPI:
     """The API of a desk, which is open by the time that requests come.
 
@@ -88,7 +90,7 @@ def create_app(
     if metrics is not None and settings.metrics_port is None:
         serve_metrics(app, metrics)
     watches = [] if metrics is None else [metrics.call]
-    app.add_middleware(Edge, settings=settings, watches=watches)
+    app.add_middleware(Edge, settings=settings, watches=watches, traces=traces)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 

@@ -19,6 +19,7 @@ from signoff.api.problems import answer
 from signoff.config import Settings
 from signoff.ids import new_id
 from signoff.log import bound, get_logger
+from signoff.tracing import OFF, Traces
 
 log = get_logger(__name__)
 
@@ -42,6 +43,9 @@ NO_HOST_NEEDED = frozenset({"/healthz", "/readyz", "/metrics"})
 
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
+_PLAIN = re.compile(r"/(healthz|readyz|metrics|inbox/static/.*|docs/.*)$")
+"""What is asked for all the time and leads to nothing, so that it is not traced."""
+
 _CALL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+/=@-]{0,127}")
 
 
@@ -62,11 +66,19 @@ class Ended(Protocol):
 class Edge:
     """The application, with what every call has around it."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, watches: Sequence[Watch] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        watches: Sequence[Watch] = (),
+        traces: Traces = OFF,
+    ) -> None:
         self._app = app
         self._hosts = tuple(host.lower() for host in settings.allowed_hosts)
         self._patience = settings.read_timeout.total_seconds()
         self._watches = watches
+        self._traces = traces
         headers = dict(HEADERS)
         if (settings.public_url or "").lower().startswith("https://"):
             headers["strict-transport-security"] = HSTS
@@ -81,8 +93,10 @@ class Edge:
         call_id = headers.get(HEADER, "")
         if not _CALL_ID.fullmatch(call_id):
             call_id = new_id()
-        with bound(call_id=call_id):
-            call = _Call(scope, call_id, [watch(scope) for watch in self._watches])
+        traces = OFF if _PLAIN.match(scope["path"]) else self._traces
+        with bound(call_id=call_id), traces.call(headers) as span:
+            watching = [watch(scope) for watch in self._watches]
+            call = _Call(scope, call_id, watching if span is None else [*watching, span])
             try:
                 app = self._app if self._is_ours(scope, headers) else _refuse
                 await app(

@@ -84,6 +84,7 @@ class Recording:
             "by": self.run.by,
             "asked_by": self.closings[0].seen.run_id,
             "worker": self.worker,
+            "traceparent": self.run.traceparent,
             "at": self.run.created_at.isoformat(),
         }
 
@@ -168,7 +169,7 @@ _RECORD = """
     WITH asked AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset(%(runs)s) AS row (
             run_id uuid, thread_id text, graph text, by text, asked_by uuid, worker bigint,
-            at timestamptz) LIMIT %(limit)s
+            traceparent text, at timestamptz) LIMIT %(limit)s
     ), given AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset(%(closings)s) AS row (
             id uuid, thread_id text, digest text, version int, state text, outcome jsonb, by text,
@@ -177,7 +178,7 @@ _RECORD = """
             priority smallint, audience text[]) LIMIT %(limit)s
     ), thread AS MATERIALIZED (
         SELECT threads.id, ready_at IS NULL AS idle, asked.run_id, asked.graph, asked.by,
-               asked.asked_by, asked.worker, asked.at
+               asked.asked_by, asked.worker, asked.traceparent, asked.at
           FROM asked JOIN threads ON threads.id = asked.thread_id
            FOR NO KEY UPDATE OF threads
     ), locked AS MATERIALIZED (
@@ -215,12 +216,12 @@ _RECORD = """
     ), run AS (
         INSERT INTO runs (
             id, thread_id, graph, kind, status, by, config, context, metadata, options,
-            attempt, created_at, updated_at)
+            attempt, traceparent, created_at, updated_at)
         SELECT run_id, thread.id, thread.graph, 'resume',
                CASE WHEN idle AND worker IS NOT NULL THEN 'running' ELSE 'queued' END,
                thread.by, coalesce(earlier.config, '{}'), earlier.context,
                coalesce(earlier.metadata, '{}'), coalesce(earlier.options, '{}') - 'reask',
-               (idle AND worker IS NOT NULL)::int, thread.at, thread.at
+               (idle AND worker IS NOT NULL)::int, thread.traceparent, thread.at, thread.at
           FROM thread JOIN moved USING (id) LEFT JOIN runs AS earlier ON earlier.id = asked_by
         ON CONFLICT (thread_id) WHERE status = 'queued' AND kind = 'resume' DO NOTHING
         RETURNING id, thread_id, config, context, metadata, options

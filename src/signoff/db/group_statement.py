@@ -86,18 +86,18 @@ _PARTS: dict[str, str] = {
     INSERT INTO requests (
         id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id,
         position, kind, topic, title, payload, response_schema, actions, policy, priority, digest,
-        revises, remark, opened_at, involved, audience, timetable, deadline, wake_at)
+        revises, remark, opened_at, involved, audience, timetable, deadline, wake_at, traceparent)
     SELECT row.id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns,
            checkpoint_id, position, kind, topic, title, payload, response_schema, actions, policy,
            priority, digest, revises, remark, opened_at, involved, audience, timetable, deadline,
-           wake_at
+           wake_at, traceparent
       FROM json_to_recordset(%(opened)s::json) AS row (
         id uuid, thread_id text, run_id uuid, graph text, node text, interrupt_id text,
         task_id text, checkpoint_ns text, checkpoint_id text, position int, kind text, topic text,
         title text, payload json, response_schema json, actions json, policy jsonb,
         priority smallint, digest text, revises uuid, remark text, opened_at timestamptz,
         involved text[], audience text[], timetable jsonb, deadline timestamptz,
-        wake_at timestamptz)
+        wake_at timestamptz, traceparent text)
       JOIN held ON held.id = thread_id
     ON CONFLICT (thread_id, interrupt_id) DO NOTHING
 """,

@@ -25,7 +25,8 @@ COLUMNS = (
     "id, thread_id, run_id, graph, node, interrupt_id, task_id, checkpoint_ns, checkpoint_id, "
     "position, kind, topic, title, payload, response_schema, actions, policy, digest, state, "
     "outcome, delivery, delivery_error, voided, revises, remark, claimed_by, deadline, opened_at, "
-    "closed_at, delivered_at, involved, timetable, delegations, comments, version"
+    "closed_at, delivered_at, involved, timetable, delegations, comments, version, "
+    "traceparent"
 )
 
 UNSEEN_COLUMNS = COLUMNS.replace(
@@ -41,6 +42,7 @@ def row(request: Request) -> dict[str, Any]:
         "id": request.id,
         "thread_id": pause.thread_id,
         "run_id": request.run_id,
+        "traceparent": request.traceparent,
         "graph": pause.graph,
         "node": pause.node,
         "interrupt_id": pause.interrupt_id,
@@ -125,6 +127,7 @@ def _request(row: dict[str, Any], votes: Sequence[Vote] = ()) -> Request:
         ),
         opened_at=row["opened_at"],
         run_id=_text(row["run_id"]),
+        traceparent=row["traceparent"],
         state=RequestState(row["state"]),
         votes=tuple(votes),
         outcome=Outcome.from_json(row["outcome"]) if row["outcome"] else None,

@@ -18,7 +18,7 @@ from signoff.ids import is_id
 
 _COLUMNS = (
     "id, thread_id, graph, kind, status, by, input, config, context, metadata, options, "
-    "fork_from, attempt, error, created_at, updated_at"
+    "fork_from, attempt, error, traceparent, created_at, updated_at"
 )
 
 
@@ -62,7 +62,7 @@ async def insert(conn: Connection, run: Run) -> bool:
     cursor = await conn.execute(
         f"""
         INSERT INTO runs ({_COLUMNS})
-        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
         ON CONFLICT (thread_id) WHERE status = 'queued' AND kind = 'resume' DO NOTHING
         RETURNING id
         """,
@@ -81,6 +81,7 @@ async def insert(conn: Connection, run: Run) -> bool:
             run.fork_from,
             run.attempt,
             row["error"],
+            run.traceparent,
             run.created_at,
             run.updated_at,
         ),
@@ -274,6 +275,7 @@ class Beginning:
             "metadata": run.metadata,
             "options": run.options,
             "attempt": run.attempt,
+            "traceparent": run.traceparent,
             "created_at": run.created_at.isoformat(),
             "thread_metadata": self.metadata,
             "worker": self.worker,
@@ -297,8 +299,8 @@ async def begin_on_new_threads(
             SELECT * FROM jsonb_to_recordset(%s) AS row (
                 id uuid, thread_id text, graph text, kind text, status text, by text, input jsonb,
                 config jsonb, context jsonb, metadata jsonb, options jsonb, attempt int,
-                created_at timestamptz, thread_metadata jsonb, worker bigint, event text, body text,
-                sealed text)
+                traceparent text, created_at timestamptz, thread_metadata jsonb, worker bigint,
+                event text, body text, sealed text)
         ), thread AS (
             INSERT INTO threads (
                 id, graph, status, metadata, epoch, leased_by, work, ready_at, created_at,
@@ -310,9 +312,9 @@ async def begin_on_new_threads(
         ), run AS (
             INSERT INTO runs (
                 id, thread_id, graph, kind, status, by, input, config, context, metadata, options,
-                attempt, created_at, updated_at)
+                attempt, traceparent, created_at, updated_at)
             SELECT given.id, thread_id, graph, kind, status, by, input, config, context, metadata,
-                   options, attempt, created_at, created_at
+                   options, attempt, traceparent, created_at, created_at
               FROM given JOIN thread ON thread.id = given.thread_id
         ), entry AS (
             INSERT INTO audit (thread_id, event, body, sealed, at)

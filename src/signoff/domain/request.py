@@ -118,6 +118,7 @@ class Request:
     question: Question
     opened_at: datetime
     run_id: str | None = None
+    traceparent: str | None = None
     state: RequestState = RequestState.OPEN
     votes: tuple[Vote, ...] = ()
     outcome: Outcome | None = None

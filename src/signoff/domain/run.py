@@ -33,6 +33,7 @@ class Run:
 
     ``fork_from`` is the checkpoint that a run which asks a question anew goes back to, None for
     the thread's latest. ``options`` are the wire's settings of the run, kept as they came.
+    ``traceparent`` is what has asked for it, where that is traced.
     """
 
     id: str
@@ -49,5 +50,6 @@ class Run:
     fork_from: str | None = None
     attempt: int = 0
     error: str | None = None
+    traceparent: str | None = None
     created_at: datetime
     updated_at: datetime

@@ -87,6 +87,7 @@ class RunContext:
         opener: Opener,
         involved: Sequence[str] = (),
         trail: Trail | None = None,
+        traceparent: str | None = None,
     ) -> None:
         self.stream = stream
         self.trail = trail or Trail()
@@ -99,6 +100,7 @@ class RunContext:
         self._involved = tuple(dict.fromkeys([*asked, *involved]))
         self.graph = graph
         self.run_id = run_id
+        self._traceparent = traceparent
         self.effects = effects
         self.loop = effects.loop
         self.now = now
@@ -299,6 +301,7 @@ class RunContext:
             pause,
             at=self.now(),
             run_id=self.run_id,
+            traceparent=self._traceparent,
             involved=self._involved,
             revises=revises,
             remark=remark,

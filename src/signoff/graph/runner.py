@@ -83,15 +83,16 @@ async def execute(
     group: GroupCommit,
     *,
     now: Callable[[], datetime],
+    traceparent: str | None = None,
 ) -> Result:
-    """Run the graph until it pauses, ends or fails.
+    """Run the graph until it pauses, ends or fails. The `traceparent` goes with what it asks.
 
     Raises:
         LeaseLost: Another process has the thread by now.
         DatabaseUnreachable: The run has not ended, and is to be begun again.
         asyncio.CancelledError: The run was cancelled; what it has stored stays.
     """
-    execution = _Execution(served, assignment, database, group, now)
+    execution = _Execution(served, assignment, database, group, now, traceparent)
     result = None
     try:
         result = await execution.run()
@@ -110,6 +111,7 @@ class _Execution:
         database: Database,
         group: GroupCommit,
         now: Callable[[], datetime],
+        traceparent: str | None,
     ) -> None:
         self.graph = served.graph
         self.saver: SignoffSaver = served.saver
@@ -133,6 +135,7 @@ class _Execution:
             opener=served.saver.opener,
             involved=involved(assignment.run),
             trail=assignment.trail,
+            traceparent=traceparent,
         )
         self._wish = Wish.of(assignment.run)
         self.publisher: Publisher | None = None

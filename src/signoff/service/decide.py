@@ -70,6 +70,13 @@ async def decide(
     if not is_id(request_id):
         raise RequestNotFound(f"There is no request {request_id}.")
     request_id = request_id.lower()
+    with office.traces.span("decide", request_id=request_id, action=ballot.action):
+        return await _decide(office, request_id, ballot, by, idempotency_key)
+
+
+async def _decide(
+    office: Office, request_id: str, ballot: Ballot, by: str, idempotency_key: str | None
+) -> Request:
     if (after := await _decide_unseen(office, request_id, ballot, by, idempotency_key)) is not None:
         return after
     while True:
@@ -204,11 +211,16 @@ async def resume(
     check_principal(by)
     if not is_thread_id(thread_id):
         raise ThreadNotFound(f"There is no thread {thread_id}.")
-    run = None
-    if not terms:
-        run = await _resume_one(office, thread_id, answer, by=by, graph=graph)
-    if run is not None:
-        return run
+    with office.traces.span("decide", thread_id=thread_id):
+        run = None
+        if not terms:
+            run = await _resume_one(office, thread_id, answer, by=by, graph=graph)
+        return run or await _resume(office, thread_id, answer, by, graph, terms)
+
+
+async def _resume(
+    office: Office, thread_id: str, answer: Any, by: str, graph: str | None, terms: Terms
+) -> Run:
     async with office.database.transaction() as conn:
         thread = await lock(conn, thread_id)
         if thread is None:

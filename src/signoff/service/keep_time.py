@@ -94,19 +94,22 @@ async def _see_to(
         claimed += await due.claim(conn, now, limit)
         if not claimed:
             return 0
-        requests, unreadable = await due.read(conn, claimed, now)
-        passed, errors = _advance(requests, now)
-        errors |= unreadable
-        for request_id, error in errors.items():
-            log.error(
-                "something that is due could not be done", request_id=request_id, exc_info=error
-            )
-        await due.put_off(conn, errors, now)
-        kept = await due.keep(conn, passed.open)
-        assert kept == len(passed.open), "the threads are locked, so nobody else changes them"
-        await audit.append(conn, *passed.entries)
-        recorded = await _close(conn, office, _recordings(office, hand, passed.closings))
-        await notices.threads_changed(conn, sorted({each.thread_id for each in requests}))
+        with office.traces.span("due", begins=True, requests=len(claimed)):
+            requests, unreadable = await due.read(conn, claimed, now)
+            for request in requests:
+                office.traces.link(request.traceparent)
+            passed, errors = _advance(requests, now)
+            errors |= unreadable
+            for request_id, error in errors.items():
+                log.error(
+                    "something that is due could not be done", request_id=request_id, exc_info=error
+                )
+            await due.put_off(conn, errors, now)
+            kept = await due.keep(conn, passed.open)
+            assert kept == len(passed.open), "the threads are locked, so nobody else changes them"
+            await audit.append(conn, *passed.entries)
+            recorded = await _close(conn, office, _recordings(office, hand, passed.closings))
+            await notices.threads_changed(conn, sorted({each.thread_id for each in requests}))
     for done in recorded:
         if done.lease is not None and hand is not None:
             hand.take(done.lease)

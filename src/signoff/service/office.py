@@ -26,6 +26,7 @@ from signoff.policies import PolicyBook
 from signoff.service.keyring import Keyring
 from signoff.service.rates import Rates
 from signoff.service.together import Together
+from signoff.tracing import OFF, Traces
 
 if TYPE_CHECKING:  # only who sends waits for an HTTP client to load
     from signoff.channels.webhook import WebhookChannel
@@ -68,6 +69,7 @@ class Office:
     book: Book = PolicyBook
     memory: Memory = field(default_factory=Memory)
     run_ended: Callable[[Run, RunStatus, float], None] = lambda *_: None
+    traces: Traces = OFF
     session_rules: SessionRules = field(default_factory=SessionRules)
     ways: Mapping[str, Channel] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)

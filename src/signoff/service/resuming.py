@@ -41,6 +41,7 @@ async def run_from(
         status=RunStatus.QUEUED,
         by=by,
         options={**options, REASK: request.id} if reask else options,
+        traceparent=office.traces.here(),
         created_at=at,
         updated_at=at,
         **settings,
@@ -58,6 +59,7 @@ def resume_of(office: Office, request: Request, *, by: str) -> Run:
         kind=RunKind.RESUME,
         status=RunStatus.QUEUED,
         by=by,
+        traceparent=office.traces.here(),
         created_at=at,
         updated_at=at,
     )

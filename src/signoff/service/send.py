@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -148,7 +149,8 @@ async def deliver(office: Office, ready: Ready) -> bool:
     """Send a message that was claimed, and note how that went; whether it was handed over."""
     try:
         async with asyncio.timeout(office.delivery_timeout.total_seconds()):
-            await _send(office, ready)
+            with _traced(office, ready):
+                await _send(office, ready)
     except ChannelError as error:
         await _failed(office, ready, error)
         return False
@@ -171,6 +173,19 @@ async def send_due(office: Office) -> int:
     while ready := await claim(office):
         sent += sum(await asyncio.gather(*(deliver(office, each) for each in ready)))
     return sent
+
+
+def _traced(office: Office, ready: Ready) -> AbstractContextManager[None]:
+    """Not by its address, which may be a secret."""
+    asked = [] if ready.message is None else [each.request for each in ready.message.items]
+    return office.traces.span(
+        f"send {ready.item.channel}",
+        begins=True,
+        links=[request.traceparent for request in asked],
+        message_id=ready.item.id,
+        request_id=" ".join(dict.fromkeys(request.id for request in asked)),
+        occasion=ready.item.occasion,
+    )
 
 
 async def _send(office: Office, ready: Ready) -> None:

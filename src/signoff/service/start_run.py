@@ -88,6 +88,12 @@ async def start_run(office: Office, order: Order) -> Run:
     ):
         check(value, where=where)
     _check_nodes(served, order.options)
+    name, thread_id = served.name, order.thread_id
+    with office.traces.span(f"start {name}", graph=name, thread_id=thread_id):
+        return await _start(office, order, served)
+
+
+async def _start(office: Office, order: Order, served: Served) -> Run:
     if order.input is None and (passing := await _pass_breakpoints(office, order, served.name)):
         return passing
     run, entry = _run(office, order, served.name)
@@ -162,6 +168,7 @@ def _run(office: Office, order: Order, graph: str) -> tuple[Run, AuditEntry]:
         context=order.context,
         metadata=order.metadata,
         options=order.options,
+        traceparent=office.traces.here(),
         created_at=at,
         updated_at=at,
     )

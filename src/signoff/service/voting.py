@@ -79,6 +79,7 @@ async def _close(conn: Connection, office: Office, closing: Closing) -> Lease | 
 
 def voted(office: Office, request: Request, ballot: Ballot, reviewer: Reviewer) -> Request:
     """The request with this vote, checked; the same object if it repeats one."""
+    office.traces.link(request.traceparent)
     right = request.admit(reviewer)
     after = request.with_vote(ballot, by=reviewer.name, at=office.now(), right=right)
     if after is not request:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Self
@@ -212,10 +212,12 @@ class Engine:
                 assignment = await begin_run(self._office, given)
             while assignment is not None:
                 run, began = assignment.run, time.perf_counter()
-                with bound(thread_id=run.thread_id, run_id=run.id, **_asked(assignment)):
+                with self._trace(assignment):
                     result = await self._execute(assignment)
                     if result is None:
                         return
+                    if result.failed or result.error is not None:
+                        self._office.traces.failed()
                     assignment = await finish_run(self._office, assignment, result)
                 self._office.run_ended(run, result.status, time.perf_counter() - began)
         except LeaseLost as error:
@@ -229,6 +231,27 @@ class Engine:
             else:
                 log.exception("working on a thread failed", thread_id=thread_id, exc_info=error)
             await self._give_up(thread_id, assignment.run.attempt if assignment else 0)
+
+    @contextmanager
+    def _trace(self, assignment: Assignment) -> Iterator[None]:
+        """Have what is logged and traced meanwhile say that it is about a run."""
+        run = assignment.run
+        pending = [each for each in assignment.known if each.delivery is Delivery.PENDING]
+        about = {"thread_id": run.thread_id, "run_id": run.id}
+        if pending:
+            about["request_id"] = " ".join(request.id for request in pending)
+        with (
+            bound(**about),
+            self._office.traces.span(
+                f"{run.kind.value} {run.graph}",
+                begins=True,
+                parent=run.traceparent,
+                links=[request.traceparent for request in pending],
+                graph=run.graph,
+                **about,
+            ),
+        ):
+            yield
 
     async def _execute(self, assignment: Assignment) -> Result | None:
         """Run the graph; None if it was stopped and another worker is to go on."""
@@ -246,6 +269,7 @@ class Engine:
                 office.database,
                 office.group,
                 now=office.now,
+                traceparent=office.traces.here(),
             )
         except asyncio.CancelledError:
             if run.id in self._unwanted and not self._closing:
@@ -438,9 +462,3 @@ class Engine:
             await self.work(thread_id)
         except DatabaseUnreachable:
             log.warning("a job has to wait for the database", thread_id=thread_id)
-
-
-def _asked(assignment: Assignment) -> dict[str, str]:
-    """The requests whose outcomes a run delivers, for its lines in the log."""
-    ids = [each.id for each in assignment.known if each.delivery is Delivery.PENDING]
-    return {"request_id": " ".join(ids)} if ids else {}
