@@ -156,7 +156,7 @@ class Signoff(FrontDesk):
 
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
-        await asyncio.to_thread(self._traces.close)
+        await self._traces.close()
         self._office = None
 
     def _saver(self, database: Database, graph: str) -> SignoffSaver:

@@ -6,7 +6,9 @@ sent by OTLP over HTTP, as the environment variables `OTEL_*` say.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
@@ -124,10 +126,13 @@ class OpenTelemetry:
         """See `signoff.tracing.Traces`."""
         trace.get_current_span().set_status(StatusCode.ERROR)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """See `signoff.tracing.Traces`."""
         if self._made is not None:
-            self._made.shutdown()
+            # Not among the event loop's threads: nodes that do not end may hold all of those.
+            with ThreadPoolExecutor(1) as thread:
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(thread, self._made.shutdown)
 
 
 def _parent(traceparent: str | None) -> Context:

@@ -42,7 +42,7 @@ class Traces(Protocol):
     def failed(self) -> None:
         """What is under way has failed."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Send what was not sent yet."""
 
 
@@ -73,7 +73,7 @@ class NoTraces:
     def failed(self) -> None:
         """Nothing."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing."""
 
 

@@ -158,7 +158,15 @@ class _Call:
         route: str | None = getattr(self._scope.get("route"), "path", None)
         for ended in self._watching:
             ended(method, route, status, seconds)
-        log.debug("call", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+        client = self._scope.get("client")
+        log.debug(
+            "call",
+            method=method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            client=client[0] if client else None,
+        )
 
 
 class Patient:
