@@ -131,7 +131,7 @@ class Spread:
 def fill(url: str, spread: Spread) -> None:
     """Put copies in the place of the one request that there is, with its thread and run."""
     with psycopg.connect(url, options=f"-c search_path={SCHEMA}") as conn:
-        conn.execute("INSERT INTO users (name, groups) VALUES ('bench', '{g1}')")
+        conn.execute("UPDATE users SET groups = '{g1}' WHERE name = 'bench'")
         conn.execute("SET session_replication_role = replica")  # the copies refer to each other
         indexes = conn.execute(
             """

@@ -46,7 +46,7 @@ FILL = """
            CASE WHEN n > %(open)s THEN at + interval '1 hour' END
       FROM (SELECT n, now() - n * interval '1 second' AS at FROM generate_series(1, %(all)s) AS n)
            AS numbers;
-    INSERT INTO users (name, groups) SELECT 'jane@firm.com', ARRAY['legal'] WHERE %(all)s > 0
+    UPDATE users SET groups = ARRAY['legal'] WHERE name = 'jane@firm.com' AND %(all)s > 0
 """
 
 LISTS = {

@@ -42,11 +42,14 @@ def migrate(url: str, *, caller: str = "bench") -> None:
     assert parts is not None
     key_id, secret = parts
     with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("INSERT INTO signoff.users (name, role) VALUES (%s, 'admin')", (caller,))
+        conn.execute(
+            "INSERT INTO signoff.users (name, role) VALUES (%s, 'admin') ON CONFLICT DO NOTHING",
+            (caller,),
+        )
         conn.execute(
             """
             INSERT INTO signoff.keys (id, hash, name, user_name, role, created_at, created_by)
-            VALUES (%s, %s, 'bench', %s, 'admin', now(), 'bench')
+            VALUES (%s, %s, 'bench', %s, 'admin', now(), 'bench') ON CONFLICT DO NOTHING
             """,
             (key_id, digest(secret), caller),
         )
