@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -80,31 +81,34 @@ def test_a_decision_that_was_just_accepted_is_delivered(site: Site) -> None:
     recovered()
 
 
-def test_nodes_that_outlast_it_are_not_run_again(site: Site) -> None:
-    threads = site.begin(site.new_threads(4))
-    site.paused(threads)
-    site.gates.close("finalize", threads)
-    site.decide(threads)
-    for thread_id in threads:
-        site.gates.wait("finalize", thread_id)
-    # What the step before has left is written while the node begins, and what it streams comes
-    # last: a run whose writes fail would begin again from there.
-    site.until(
-        """
-        SELECT 1 FROM stream_events
-         WHERE thread_id = ANY(%s) AND event = 'values' AND data LIKE '%%"review"%%'
-        HAVING count(DISTINCT thread_id) = %s
-        """,
-        threads,
-        len(threads),
-    )
-    recovered = kill_database(site)
-    recovered()
-    site.gates.open()
-    site.done(threads)
-    for thread_id in threads:
-        assert len(site.gates.visits("finalize", thread_id)) == 1
-        assert payments(site.effects)[thread_id] == {"performed": 1}
+def test_nodes_that_outlast_it_are_not_run_again(tmp_path: Path) -> None:
+    # Whoever is without a database for as long as a lease lasts has lost its threads to others.
+    with Site(tmp_path, None, takeover="2m") as site:
+        site.have(workers=1, servers=1)
+        threads = site.begin(site.new_threads(4))
+        site.paused(threads)
+        site.gates.close("finalize", threads)
+        site.decide(threads)
+        for thread_id in threads:
+            site.gates.wait("finalize", thread_id)
+        # What the step before has left is written while the node begins, and what it streams comes
+        # last: a run whose writes fail would begin again from there.
+        site.until(
+            """
+            SELECT 1 FROM stream_events
+             WHERE thread_id = ANY(%s) AND event = 'values' AND data LIKE '%%"review"%%'
+            HAVING count(DISTINCT thread_id) = %s
+            """,
+            threads,
+            len(threads),
+        )
+        recovered = kill_database(site)
+        recovered()
+        site.gates.open()
+        site.done(threads)
+        for thread_id in threads:
+            assert len(site.gates.visits("finalize", thread_id)) == 1
+            assert payments(site.effects)[thread_id] == {"performed": 1}
 
 
 def test_all_is_killed_at_once(site: Site) -> None:
