@@ -51,6 +51,7 @@ EDITS = {
     "body of the first": ("body = replace(body, 'jane', 'john')", 1, "edited"),
     "at": ("at = at + interval '1 microsecond'", 7, "edited"),
     "number": ("number = -number", 7, "edited"),
+    "sealed": ("sealed = 'something'", 7, "edited"),
     "xact": ("xact = (xact::text::bigint + 1)::text::xid8", 7, "edited"),
     "body and at": (
         "body = replace(body, '2026-01-01', '2025-01-01'), at = at - interval '365 days'",

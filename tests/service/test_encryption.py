@@ -308,14 +308,19 @@ async def test_the_audit_of_an_encrypted_database_is_verified_and_exported(
     async with Database(database_url) as keyless:
         assert (await verify_audit(keyless)).found == 0
     with psycopg.connect(database_url, options="-c search_path=signoff") as conn:
-        conn.execute("UPDATE audit SET sealed = NULL WHERE event = 'request.voted'")
-        conn.execute(
-            "UPDATE audit SET sealed = overlay(sealed placing 'AAAA' FROM 60)"
-            " WHERE event = 'request.decided'"
-        )
+        sealed = [
+            f"UPDATE audit SET sealed = {value} WHERE ctid = (SELECT ctid FROM audit"
+            f" WHERE sealed IS NOT NULL ORDER BY at {order} LIMIT 1)"
+            for order, value in (
+                ("", "NULL"),
+                ("DESC", "overlay(sealed placing 'AAAA' FROM 60)"),
+            )
+        ]
+        assert [conn.execute(each.encode()).rowcount for each in sealed] == [1, 1]
     report = await verify_audit(desk.office.database)
     assert {(each.kind, each.message.partition(" is not")[0]) for each in report.findings} == {
-        ("edited", "what it keeps encrypted")
+        ("edited", "what it keeps encrypted"),
+        ("edited", "its column sealed"),
     }
     assert report.found == 2
 

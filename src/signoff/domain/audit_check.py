@@ -179,6 +179,7 @@ def _columns(row: Stored) -> list[str]:
             ("request_id", row.request_id, body["request_id"]),
             ("event", row.event, body["event"]),
             ("at", row.at, datetime.fromisoformat(body["at"])),
+            ("sealed", row.sealed is not None, body.get("sealed") is not None),
         )
     except (ValueError, TypeError, LookupError, RecursionError):
         return ["its text is no entry"]

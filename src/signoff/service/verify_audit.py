@@ -157,6 +157,8 @@ async def _chains(
 
 def _unsealed(conn: Connection, row: Stored) -> list[Finding]:
     """What is wrong with what an entry keeps encrypted; what its text says is looked at before."""
+    if row.sealed is None:
+        return []
     try:
         told(conn, row.body, row.sealed)
     except CannotDecrypt:
