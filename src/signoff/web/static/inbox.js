@@ -97,6 +97,25 @@
     }, count);
   }
 
+  // --- what is new for whoever looks, since they have last looked at their list ---
+
+  const unread = oneAtATime(async () => {
+    const badge = one("[data-unread]");
+    if (!badge || document.hidden) return;
+    const key = `signoff-seen:${badge.dataset.unread}`;
+    const listed = body.dataset.page === "list";
+    if (listed || !localStorage.getItem(key)) {
+      localStorage.setItem(key, listed ? body.dataset.since : new Date().toISOString());
+      if (listed) return;
+    }
+    const since = localStorage.getItem(key);
+    const answer = await fetch(address(`${base}/new`, "", { view: "mine", since })).catch(() => null);
+    if (!answer || !answer.ok) return;
+    const number = await answer.text();
+    badge.hidden = number === "0";
+    badge.firstElementChild.textContent = number;
+  });
+
   // --- notifications of the browser, for whoever has switched them on ---
 
   const notifications = {
@@ -108,6 +127,7 @@
       if (notifications.stop) notifications.stop();
       notifications.stop = notifications.on() ? follow(`${base}/live?mine=true`, {
         asked: ({ items }) => {
+          unread();
           for (const { id, title } of items) {
             // Of several pages that are open, the last one's takes the place of the others'.
             const shown = new Notification(title, { body: "A decision is needed.", tag: id });
@@ -350,6 +370,9 @@
     if (wrong) wrong.focus();
   }
   if (one("[data-live-part]")) followPart();
+  unread();
+  setInterval(unread, 60_000);
+  document.addEventListener("visibilitychange", unread);
   notifications.offer();
   if (notifications.on()) notifications.follow();
 })();
