@@ -96,7 +96,7 @@ async def everything(
         )
         SELECT xact::text AS xact, number, seq, hash, sealed,
                CASE WHEN {_WANTED} AND thread_id IN (SELECT thread_id FROM seen) THEN body END
-                    AS body
+                    AS body, sealed
           FROM part ORDER BY {order.replace("xact", "part.xact")}
         """,
         {
