@@ -152,7 +152,7 @@ async def gather(conn: Connection, now: datetime) -> None:
         """
         WITH due AS MATERIALIZED (
             SELECT id, channel, address FROM messages
-             WHERE due_at <= %(now)s AND state = 'waiting' AND digest AND leader IS NULL
+             WHERE due_at <= %(now)s AND digest AND leader IS NULL
                FOR UPDATE SKIP LOCKED
         ), first AS (
             SELECT id, channel, address,
@@ -197,14 +197,19 @@ async def claim(
                        AND earlier.address = due.address AND earlier.due_at IS NOT NULL
                        AND earlier.entry < due.entry AND NOT earlier.digest))
              ORDER BY due_at LIMIT %(scanned)s
+        ), wanted AS MATERIALIZED (
+            SELECT id FROM (
+                SELECT id, due_at, row_number() OVER (
+                        PARTITION BY channel, address ORDER BY due_at, id) AS place
+                  FROM due) AS placed
+             WHERE place <= %(each)s ORDER BY due_at, id LIMIT %(limit)s
+        ), taken AS MATERIALIZED (
+            SELECT id FROM messages
+             WHERE id IN (SELECT id FROM wanted) AND due_at <= %(now)s
                FOR UPDATE SKIP LOCKED
-        ), taken AS (
-            SELECT id, row_number() OVER (
-                    PARTITION BY channel, address ORDER BY due_at, id) AS place
-              FROM due
         )
         UPDATE messages SET state = 'sending', attempts = attempts + 1, due_at = %(until)s
-         WHERE id IN (SELECT id FROM taken WHERE place <= %(each)s ORDER BY id LIMIT %(limit)s)
+         WHERE id IN (SELECT id FROM taken)
         RETURNING id::text
         """,
         {
@@ -212,7 +217,7 @@ async def claim(
             "until": until,
             "channels": [channel for channel, _ in busy],
             "addresses": [address for _, address in busy],
-            "scanned": 8 * limit,
+            "scanned": 4 * limit,
             "each": per_address,
             "limit": limit,
         },

@@ -161,7 +161,8 @@ async def deliver(office: Office, ready: Ready) -> bool:
         log.exception("a message could not be sent", message_id=ready.item.id)
         await _failed(office, ready, ChannelError(f"{type(error).__name__}: {error}"))
         return False
-    async with office.database.transaction() as conn:
+    # If a crash of the database undoes it, the message goes out once more, as it may anyway.
+    async with office.database.taking() as conn:
         if not await messages.sent(conn, ready.ids, ready.item.attempts, office.now()):
             log.warning("a message was sent too late to note it", message_id=ready.item.id)
     return True
