@@ -247,3 +247,50 @@ def test_a_desk_with_graphs_of_its_own_leaves_the_environment_alone(
     assert os.environ["TEST_MODEL"] == "set"
     Signoff()
     assert os.environ["TEST_MODEL"] == "other"
+
+
+def test_a_provider_is_said_in_the_file_and_its_secret_in_the_environment(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    toml(project, '[oidc]\nissuer = "https://login.firm.com"\nclient_id = "signoff"\n')
+    monkeypatch.setenv("SIGNOFF_OIDC_CLIENT_SECRET", "my-secret")
+    monkeypatch.setenv("SIGNOFF_OIDC_SCOPES", '["email"]')
+    settings = load(project).oidc
+    assert settings is not None
+    assert settings.client_secret is not None
+    assert settings.client_secret.get_secret_value() == "my-secret"
+    assert (settings.scopes, settings.name) == (("openid", "email"), "login.firm.com")
+    assert "my-secret" not in repr(settings)
+    monkeypatch.setenv("SIGNOFF_OIDC_ISSUER", "http://login.firm.com/my-secret")
+    assert refused(project).startswith("SIGNOFF_OIDC_ISSUER: it is an https:// address")
+    assert "my-secret" not in refused(project)
+    monkeypatch.delenv("SIGNOFF_OIDC_ISSUER")
+    monkeypatch.setenv("SIGNOFF_OIDC_SCOPES", "email")
+    assert refused(project) == "SIGNOFF_OIDC_SCOPES: it is to be JSON"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('issuer = "https://a.example"', "oidc.client_id: Field required"),
+        ('issuer = "http://a.example"\nclient_id = "x"', ":2: oidc.issuer: it is an https://"),
+        ('issuer = "https://[a"\nclient_id = "x"', ":2: oidc.issuer"),
+        ('issuer = "https://a.example?b"\nclient_id = "x"', ":2: oidc.issuer"),
+        ('issuer = "https://a.example"\nclient_id = "x"\nclient = 1', ":4: oidc.client: Extra"),
+        (
+            'issuer = "https://a.example"\nclient_id = "x"\nallowed_groups = ["a"]',
+            "allowed_groups needs groups_claim",
+        ),
+        (
+            'issuer = "https://a.example"\nclient_id = "x"\nroles = {a = "admin"}',
+            "roles needs groups_claim or roles_claim",
+        ),
+        (
+            'issuer = "https://a.example"\nclient_id = "x"\ndefault_role = "none"',
+            "nobody has a role",
+        ),
+    ],
+)
+def test_what_makes_no_provider_is_said_with_its_line(project: Path, text: str, said: str):
+    toml(project, f"[oidc]\n{text}\n")
+    assert said in refused(project)

@@ -89,6 +89,7 @@ STATUS: Mapping[type[SignoffError], HTTPStatus] = {
     errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.DatabaseNotReady: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ChannelError: HTTPStatus.BAD_GATEWAY,
+    errors.ProviderUnavailable: HTTPStatus.BAD_GATEWAY,
     errors.SignoffError: HTTPStatus.INTERNAL_SERVER_ERROR,
     MalformedJSON: HTTPStatus.BAD_REQUEST,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

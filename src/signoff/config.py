@@ -6,6 +6,7 @@ its variables are taken over.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from datetime import timedelta
@@ -33,6 +34,7 @@ from signoff.domain.address import mailbox
 from signoff.domain.duration import parse
 from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.domain.session import SessionRules
+from signoff.openid_settings import OpenIdSettings
 from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
 TABLES = ("breakpoints", "calendar", "policy", "user", "webhook")
@@ -132,7 +134,10 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
     )
 
     database_url: str | None = Field(
@@ -255,6 +260,9 @@ class Settings(BaseSettings):
         description="How long messages that were sent or given up are kept, once the request "
         "they tell of is closed.",
     )
+    oidc: OpenIdSettings | None = Field(
+        default=None, description="The OpenID provider that people sign in with."
+    )
     session_idle: Duration = Field(
         default=SessionRules().idle,
         ge=timedelta(minutes=1),
@@ -324,6 +332,8 @@ def load(project: Path, *, file: Path | None = None) -> Settings:
     given = {"dependencies": langgraph.dependencies, **toml.content}
     if isinstance(graphs := given.get("graphs", {}), dict):
         given["graphs"] = {**langgraph.graphs, **graphs}
+    if isinstance(oidc := given.get("oidc", {}), dict) and (oidc := {**oidc, **_oidc_variables()}):
+        given["oidc"] = oidc
     try:
         settings = Settings(**given)
     except ValidationError as error:
@@ -372,10 +382,28 @@ def _refuse_what_is_gone(toml: SignoffToml) -> None:
             raise ConfigError(f"{toml.where([name])}: the setting {name} is gone: {instead}")
 
 
+def _oidc_variables() -> dict[str, Any]:
+    """What the environment says of the OpenID provider, each setting by itself.
+
+    Raises:
+        ConfigError: What is to be a list or a table is no JSON.
+    """
+    found: dict[str, Any] = {}
+    for name, field in OpenIdSettings.model_fields.items():
+        variable = f"{PREFIX}OIDC_{name.upper()}"
+        if text := os.environ.get(variable):
+            try:
+                structured = isinstance(field.get_default(call_default_factory=True), tuple | dict)
+                found[name] = json.loads(text) if structured else text
+            except json.JSONDecodeError as error:
+                raise ConfigError(f"{variable}: it is to be JSON") from error
+    return found
+
+
 def _explain(toml: SignoffToml, error: Any) -> str:
     place = [str(each) for each in error["loc"]]
     message = error["msg"].removeprefix("Value error, ")
-    variable = f"{PREFIX}{place[0].upper()}"
-    if os.environ.get(variable):
-        return f"{variable}: {message}"
+    for variable in ("_".join(place[:2]), place[0]):
+        if os.environ.get(variable := f"{PREFIX}{variable.upper()}"):
+            return f"{variable}: {message}"
     return f"{toml.where(place)}: {'.'.join(place)}: {message}"

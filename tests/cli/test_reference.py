@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from signoff.cli.app import COMMANDS, load
 from signoff.config import Settings
+from signoff.openid_settings import OpenIdSettings
 from tests.cli.conftest import Cli
 from tests.test_import import modules_after
 
@@ -48,9 +50,16 @@ def test_the_help_of_all_commands_says_what_each_ones_own_does(name: str):
     assert load(name).help.startswith(COMMANDS[name].removesuffix("."))
 
 
+def settings_table(heading: str) -> list[tuple[str, str]]:
+    """The settings that the table under a heading lists, with their defaults."""
+    parts = re.split(r"^##? (.+)$", (DOCS / "settings.md").read_text(), flags=re.MULTILINE)
+    text = dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
+    return re.findall(r"^\| `(\w+)` \| (.*?) ?\|", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_every_setting_is_documented_with_its_default(name: str):
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \|", (DOCS / "settings.md").read_text(), re.MULTILINE)
+    rows = settings_table("Settings")
     assert [row for row, _ in rows] == list(Settings.model_fields)
     default = Settings.model_fields[name].get_default(call_default_factory=True)
     said = dict(rows)[name].strip("`")
@@ -58,6 +67,19 @@ def test_every_setting_is_documented_with_its_default(name: str):
         assert said == str(default).lower()
     elif default and not isinstance(default, BaseModel):
         assert Settings(**{name: said}) == Settings()
+
+
+def test_every_setting_of_an_openid_provider_is_documented_with_its_default():
+    rows = dict(settings_table("`[oidc]`"))
+    assert list(rows) == list(OpenIdSettings.model_fields)
+    for name, field in OpenIdSettings.model_fields.items():
+        said = rows[name].strip("`")
+        if field.is_required():
+            assert said == ""
+        elif default := field.get_default(call_default_factory=True):
+            assert said == (default if isinstance(default, str) else json.dumps(default))
+        else:
+            assert said in ("none", "all", "false") or said.startswith("the "), name
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["version"]])

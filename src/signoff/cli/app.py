@@ -43,6 +43,7 @@ COMMANDS = {
     "users away": "Say who stands in for a user, and when.",
     "users password": "Give a user a password to sign in with, or take it away.",
     "users sign-out": "Sign a user out everywhere.",
+    "users unlink": "Forget who a user is at the OpenID provider.",
     "notifications": "See how people are told.",
     "notifications test": "Send a user a test message by each channel.",
     "keys": "Keep the API keys with which programs act.",

@@ -59,16 +59,8 @@ class Process:
                 "signoff.toml"
             )
         async with self._desk() as desk:
-            if (
-                self.listener is not None
-                and self.authenticate is nobody_else
-                and not await can_anybody_come_in(desk.office)
-            ):
-                raise ConfigError(
-                    "`signoff serve` does not start, since nobody could call it: make an API key "
-                    "with `signoff keys create`, or let a user sign in with `signoff users "
-                    "password`. `signoff dev` serves this machine alone, for whoever is at it"
-                )
+            if self.listener is not None and self.authenticate is nobody_else:
+                await self._check_entrance(desk)
             async with self._metrics(desk):
                 if self.listener is None:
                     _settle()
@@ -76,6 +68,25 @@ class Process:
                     await stop.wait()
                 else:
                     await self._serve(desk, self.listener, stop, on_ready)
+
+    async def _check_entrance(self, desk: Signoff) -> None:
+        """Return if somebody can call.
+
+        Raises:
+            ConfigError: Nobody can; or an OpenID provider would not know where to send them back.
+        """
+        if self.settings.oidc is not None and self.settings.public_url is None:
+            raise ConfigError(
+                "`signoff serve` does not start: with [oidc] it needs `public_url`, the address "
+                "that people reach it at, since the provider sends them back there"
+            )
+        if self.settings.oidc is None and not await can_anybody_come_in(desk.office):
+            raise ConfigError(
+                "`signoff serve` does not start, since nobody could call it: make an API key "
+                "with `signoff keys create`, let a user sign in with `signoff users password`, or "
+                "have people sign in with an OpenID provider by [oidc] in signoff.toml. `signoff "
+                "dev` serves this machine alone, for whoever is at it"
+            )
 
     @asynccontextmanager
     async def _desk(self) -> AsyncIterator[Signoff]:

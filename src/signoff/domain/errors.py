@@ -4,7 +4,8 @@
     ├── NotFound              RequestNotFound, ThreadNotFound, RunNotFound, CheckpointNotFound,
     │                         GraphNotFound, UserNotFound, KeyNotFound, DeliveryNotFound,
     │                         LinkNotFound
-    ├── Unauthenticated       nobody is signed in, or too long ago: SignInTooOld
+    ├── Unauthenticated       nobody is signed in, or too long ago: SignInTooOld; SignInRefused
+    ├── ProviderUnavailable   the OpenID provider does not answer, or nothing that can be used
     ├── RateLimited           too much in too short a time
     ├── Forbidden             somebody is, and may not
     ├── Conflict              RequestClosed, AlreadyClaimed, StaleDigest, ThreadBusy,
@@ -139,6 +140,18 @@ class SignInTooOld(Unauthenticated):
     def __init__(self, message: str, *, max_age: timedelta) -> None:
         super().__init__(message)
         self.max_age = max_age
+
+
+class SignInRefused(Unauthenticated):
+    """The OpenID provider knows who it is, or says so, and they are not let in."""
+
+    code = "sign_in_refused"
+
+
+class ProviderUnavailable(SignoffError):
+    """The OpenID provider does not answer, or nothing that can be used."""
+
+    code = "provider_unavailable"
 
 
 class RateLimited(SignoffError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -115,7 +115,7 @@ async def sign_in(
             "There were too many attempts to sign in. Wait a while.", retry_after=WINDOW
         )
     if not await _compute(_fits, hashed or _of_nobody(), password) or hashed is None:
-        await _note(office, "user.sign_in_failed", SYSTEM, at, name=name, address=address)
+        await note_failure(office, at, name=name, address=address)
         raise Unauthenticated("The name or the password is not right.")
     renewed = None
     if _hasher().check_needs_rehash(hashed):
@@ -151,9 +151,17 @@ class Beginning:
 
 
 async def begin(
-    conn: Connection, office: Office, given: Beginning, *, instead_of: str | None
+    conn: Connection,
+    office: Office,
+    given: Beginning,
+    *,
+    instead_of: str | None,
+    also: Sequence[AuditEntry] = (),
 ) -> str:
-    """Begin a session; its token, which is a new one whatever the browser had before."""
+    """Begin a session; its token, which is a new one whatever the browser had before.
+
+    What was `also` done is told to the audit as the last thing: its writers wait for each other.
+    """
     token = secrets.token_urlsafe(32)
     data = {"method": given.method, **given.details, "address": given.address}
     longest = office.session_rules.longest
@@ -169,17 +177,15 @@ async def begin(
         authenticated_at=given.authenticated_at,
         id_token=given.id_token,
     )
-    await audit.append(
-        conn,
-        AuditEntry(
-            event="user.signed_in",
-            thread_id=ACCESS,
-            by=given.user,
-            at=given.at,
-            data=data,
-            method=given.method,
-        ),
+    entry = AuditEntry(
+        event="user.signed_in",
+        thread_id=ACCESS,
+        by=given.user,
+        at=given.at,
+        data=data,
+        method=given.method,
     )
+    await audit.append(conn, *also, entry)
     return token
 
 
@@ -274,17 +280,25 @@ def _signed_out(user: str, by: str, at: datetime, ended: int) -> AuditEntry:
     return AuditEntry(event="user.signed_out", thread_id=ACCESS, by=by, at=at, data=data)
 
 
+async def any_passwords(office: Office) -> bool:
+    """Whether somebody has a password."""
+    async with office.database.connection() as conn:
+        return await sessions.any_password(conn)
+
+
 async def can_anybody_come_in(office: Office) -> bool:
     """Whether there is a key that opens, or a user with a password."""
     async with office.database.connection() as conn:
         return await keys.any_active(conn, at=office.now()) or await sessions.any_password(conn)
 
 
-async def _note(office: Office, event: str, by: str, at: datetime, **data: str) -> None:
+async def note_failure(office: Office, at: datetime, **data: str) -> None:
+    """Have the audit know that somebody could not sign in."""
+    entry = AuditEntry(
+        event="user.sign_in_failed", thread_id=ACCESS, by=SYSTEM, at=at, data=dict(data)
+    )
     async with office.database.transaction() as conn:
-        await audit.append(
-            conn, AuditEntry(event=event, thread_id=ACCESS, by=by, at=at, data=dict(data))
-        )
+        await audit.append(conn, entry)
 
 
 async def _compute(function: Callable[..., T], *args: str) -> T:

@@ -41,10 +41,10 @@ async def put_users(office: Office, people: Iterable[User], *, by: str = SYSTEM)
                 before = await users.lock(conn, user.name)
                 if user != before:
                     await users.put(conn, user)
-                    entries.append(_entry(before, user, by=by, at=office.now()))
+                    entries.append(change_of(before, user, by=by, at=office.now()))
             await audit.append(conn, *entries)
             await notices.users_changed(conn)
-        await _tell(office)
+        await tell(office)
 
 
 async def declare_users(
@@ -67,7 +67,7 @@ async def declare_users(
         if forget_others:
             names = await users.forget_undeclared(conn, [user.name for user in people])
             gone = [known[name] for name in names if name in known]
-        entries = [_entry(known.get(user.name), user, by=SYSTEM, at=at) for user in changed]
+        entries = [change_of(known.get(user.name), user, by=SYSTEM, at=at) for user in changed]
         await audit.append(conn, *entries, *await _forget(conn, gone, by=SYSTEM, at=at))
         if changed or gone:
             await notices.users_changed(conn)
@@ -94,10 +94,10 @@ async def change_user(
         after = change(before or User(name=name))
         if after != before:
             await users.put(conn, after)
-            await audit.append(conn, _entry(before, after, by=by, at=office.now()))
+            await audit.append(conn, change_of(before, after, by=by, at=office.now()))
             await notices.users_changed(conn)
     if after != before:
-        await _tell(office)
+        await tell(office)
     return after
 
 
@@ -110,11 +110,11 @@ async def remove_user(office: Office, name: str, *, by: str = SYSTEM) -> bool:
             await audit.append(conn, *await _forget(conn, [before], by=by, at=office.now()))
             await notices.users_changed(conn)
     if before is not None:
-        await _tell(office)
+        await tell(office)
     return before is not None
 
 
-def _entry(before: User | None, after: User | None, *, by: str, at: datetime) -> AuditEntry:
+def change_of(before: User | None, after: User | None, *, by: str, at: datetime) -> AuditEntry:
     """What was made of a user. Entries come last in a transaction: they have writers wait."""
     event = "user.changed"
     if before is None or after is None:
@@ -138,7 +138,7 @@ async def _forget(
     if gone:
         await sessions.end_all(conn, names)
     return [
-        *(_entry(user, None, by=by, at=at) for user in gone),
+        *(change_of(user, None, by=by, at=at) for user in gone),
         *(entry_of("key.revoked", key, by=by, at=at) for key in revoked),
     ]
 
@@ -213,7 +213,7 @@ async def follow_users(office: Office, policies: PolicyFile | None) -> AsyncIter
         await stopped([task])
 
 
-async def _tell(office: Office) -> None:
+async def tell(office: Office) -> None:
     """Have this process know of changed users sooner than PostgreSQL tells it."""
     office.keyring.forget()
     if isinstance(office.book, PolicyFile) or office.ways:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from signoff.domain.errors import NotFound
 from signoff.domain.principal import Role
+from signoff.openid import Provider
 from signoff.own_machine import ACTS_AS, OwnMachine, acting_as
 from signoff.service.users import as_user
 from signoff.web import (
@@ -17,6 +18,7 @@ from signoff.web import (
     deliveries,
     lists,
     live,
+    openid,
     overview,
     preferences,
     requests,
@@ -72,6 +74,7 @@ async def nothing(visit: Visit, path: str) -> Response:
 
 ROUTERS = (
     sign_in.door,
+    openid.door,
     sign_in.router,
     decide.router,
     lists.router,
@@ -89,6 +92,9 @@ ROUTERS = (
 
 def install(app: FastAPI) -> None:
     """Add the inbox to an application whose state has the desk and the policy of principals."""
+    desk = app.state.desk
+    known = desk.settings.oidc
+    app.state.openid = None if known is None else Provider(known, lambda: desk.office.now())
     decide.keep_out_of_logs()
     for each in (static.router, *ROUTERS):
         app.include_router(each)

@@ -150,6 +150,7 @@ HEADINGS = {
     422: "That cannot be used",
     429: "Too many attempts",
     500: "Something broke",
+    502: "Others do not answer",
     503: "The database does not answer",
 }
 
