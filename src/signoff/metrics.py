@@ -151,6 +151,13 @@ def _of_desk(found: Figures) -> Iterator[Metric]:
         found.overdue,
     )
     yield _gauge("signoff_runs_active", "Runs that are queued or running.", "status", found.runs)
+    yield _gauge(
+        "signoff_messages",
+        "Messages that wait, are being sent or were given up.",
+        "state",
+        found.messages,
+        of="channel",
+    )
     for name, said, value in (
         ("signoff_deadlines_due", "Requests that are due and not seen to.", found.due),
         ("signoff_deadlines_lag_seconds", "How long the first of them is due.", found.oldest_due),
@@ -212,8 +219,10 @@ def _of_pools(office: Office) -> Iterator[Metric]:
     yield from (size, waiting)
 
 
-def _gauge(name: str, said: str, label: str, found: Mapping[tuple[str, str], int]) -> Metric:
-    family = GaugeMetricFamily(name, said, labels=("graph", label))
+def _gauge(
+    name: str, said: str, label: str, found: Mapping[tuple[str, str], int], of: str = "graph"
+) -> Metric:
+    family = GaugeMetricFamily(name, said, labels=(of, label))
     for key, value in found.items():
         family.add_metric(key, value)
     return family

@@ -81,9 +81,10 @@ async def test_the_list_in_the_docs_has_every_metric_and_nothing_else(api: Api) 
         name = family.name + ("_total" if family.type == "counter" else "")
         labels = {label for s in family.samples for label in s.labels} - {"le"}
         there.add((name, family.type, frozenset(labels)))
-    # Nothing runs any more.
+    # Nothing runs any more, and nobody is told of anything.
     assert set(documented()) - there == {
-        ("signoff_runs_active", "gauge", frozenset({"graph", "status"}))
+        ("signoff_runs_active", "gauge", frozenset({"graph", "status"})),
+        ("signoff_messages", "gauge", frozenset({"channel", "state"})),
     }
     assert {each[:2] for each in there} == {each[:2] for each in documented()}
 
@@ -150,6 +151,22 @@ async def test_what_is_due_and_what_failed_shows(api: Api) -> None:
     assert figures("signoff_deadlines_due") == 1
     assert 90 <= figures("signoff_deadlines_lag_seconds") < 300
     assert figures("signoff_threads_failed") >= 1
+
+
+async def test_messages_are_counted_that_are_not_sent(api: Api) -> None:
+    async with api.desk.office.database.connection() as conn:
+        await conn.execute(
+            """
+            INSERT INTO messages (id, thread_id, graph, occasion, by, at, channel, address, state,
+                                  planned_at, settled_at)
+            SELECT gen_random_uuid(), 't', 'drafts', 'opened', 'jane', now(), 'email', n::text,
+                   state, now(), now()
+              FROM unnest(ARRAY['dead', 'dead', 'sent']) WITH ORDINALITY AS row (state, n)
+            """
+        )
+    figures = await told(api)
+    assert figures("signoff_messages", channel="email", state="dead") == 2
+    assert figures("signoff_messages") == 2
 
 
 async def test_a_database_that_does_not_answer_leaves_what_the_process_knows(

@@ -65,6 +65,20 @@ async def standing(conn: Connection, now: datetime) -> dict[str, Any]:
     return row
 
 
+async def messages(conn: Connection) -> list[dict[str, Any]]:
+    """How many messages wait, are being sent or were given up: `channel`, `state`, `messages`."""
+    cursor = await conn.execute(
+        """
+        SELECT channel, state, count(*) AS messages
+          FROM (SELECT channel, state FROM messages WHERE state IN ('waiting', 'sending', 'dead')
+                 LIMIT %s) AS first
+         GROUP BY channel, state
+        """,
+        (AT_MOST,),
+    )
+    return await cursor.fetchall()
+
+
 async def happened(
     conn: Connection,
     after: Cursor,

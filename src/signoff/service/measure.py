@@ -58,6 +58,7 @@ class Figures:
     open: Mapping[tuple[str, str], int] = field(default_factory=dict)
     overdue: Mapping[tuple[str, str], int] = field(default_factory=dict)
     runs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    messages: Mapping[tuple[str, str], int] = field(default_factory=dict)
     due: int = 0
     oldest_due: float = 0.0
     jobs: int = 0
@@ -103,6 +104,10 @@ class Measure:
                 self._counted_until = ended + (ended - began) / SHARE
             found.runs = {
                 (row["graph"], row["status"]): row["runs"] for row in await metrics.executing(conn)
+            }
+            found.messages = {
+                (row["channel"], row["state"]): row["messages"]
+                for row in await metrics.messages(conn)
             }
             stands = await metrics.standing(conn, now)
             found.due, found.oldest_due = stands["due"], stands["oldest"]
