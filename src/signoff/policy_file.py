@@ -203,7 +203,7 @@ class _Loader:
         people = None
         if known is not None:
             people = People.of([*known, *users.values()])
-            for rule in rules:
+            for rule in () if self._groups_come() else rules:
                 for error in people.strange_groups(rule.policy):
                     self._note(rule, error.pointer, error.message)
             self._check_substitutes(users.values(), places, people.users)
@@ -348,6 +348,11 @@ class _Loader:
                     message = unknown("user", absence.substitute, names)
                     self._problem(places[user.name], f"/away/{n}/substitute", message)
 
+    def _groups_come(self) -> bool:
+        """Whether people bring groups along when they sign in: then there may be any some day."""
+        oidc = self._document.content.get("oidc")
+        return isinstance(oidc, dict) and bool(oidc.get("groups_claim"))
+
     def _doubts(
         self, rules: Iterable[Rule], people: People | None, graphs: Nodes | None
     ) -> tuple[str, ...]:
@@ -358,6 +363,7 @@ class _Loader:
             for error in [
                 *([] if graphs is None else _strange_places(rule, graphs)),
                 *([] if people is None else people.strange_users(rule.policy)),
+                *(people.strange_groups(rule.policy) if people and self._groups_come() else []),
             ]
         ]
         found.sort(key=lambda each: self._document.line(each[0]))

@@ -137,3 +137,10 @@ def test_a_user_is_signed_out_everywhere(signoff: Cli):
     done = signoff("users", "sign-out", "jane", "--json").json
     assert done == {"user": "jane", "sessions_ended": 0}
     assert "no user nobody" in signoff("users", "sign-out", "nobody").err
+
+
+def test_who_a_user_is_at_a_provider_is_forgotten(signoff: Cli):
+    signoff("users", "add", "jane")
+    assert signoff("users", "unlink", "jane", "--json").json == {"user": "jane", "unlinked": []}
+    assert "nobody at an OpenID provider" in signoff("users", "unlink", "jane").out
+    assert "no user nobody" in signoff("users", "unlink", "nobody").err
