@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -47,6 +47,10 @@ def new_key() -> str:
     )
 
 
+_folder = TemporaryDirectory(prefix="provider-")
+"""Where its database is, until the process ends."""
+
+
 def _configure() -> None:
     if settings.configured:
         return
@@ -57,7 +61,7 @@ def _configure() -> None:
         DATABASES={
             "default": {
                 "ENGINE": "django.db.backends.sqlite3",
-                "NAME": str(Path(mkdtemp(prefix="provider-")) / "db.sqlite3"),
+                "NAME": str(Path(_folder.name) / "db.sqlite3"),
                 "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE"},
             }
         },
