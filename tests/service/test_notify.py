@@ -300,7 +300,7 @@ async def test_a_digest_gathers_what_happens_and_leaves_out_what_is_over(
 async def test_what_failed_is_tried_again_for_three_days_and_then_shown(
     desk: Signoff, told: Told, clock: Clock, mailbox: Mailbox
 ) -> None:
-    await started(desk, "fallback")
+    await started(desk, "failing")  # which has no deadline
     await all_written(desk)
     ids, begin = set(), clock()
     waits = []
