@@ -34,7 +34,7 @@ from signoff.domain.address import mailbox
 from signoff.domain.duration import parse
 from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.domain.session import SessionRules
-from signoff.openid_settings import OpenIdSettings
+from signoff.openid.settings import OpenIdSettings
 from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
 TABLES = ("breakpoints", "calendar", "policy", "user", "webhook")

@@ -11,10 +11,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from signoff import Signoff, opentelemetry
+from signoff import Signoff
 from signoff.config import Settings
 from signoff.domain.errors import ConfigError
-from signoff.tracing import OFF, traces_of
+from signoff.tracing import opentelemetry, traces_of
+from signoff.tracing.spans import OFF
 from tests.api import graphs
 from tests.api.conftest import client_of
 from tests.conftest import Clock, OpenDesk
@@ -167,7 +168,7 @@ async def test_where_traces_are_off_nothing_is_kept(open_desk: OpenDesk) -> None
 
 
 def test_traces_without_opentelemetry_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "signoff.opentelemetry", None)
+    monkeypatch.setitem(sys.modules, "signoff.tracing.opentelemetry", None)
     with pytest.raises(ConfigError, match=r"pip install 'signoff\[otel\]'"):
         traces_of(Settings(tracing=True))
     assert traces_of(Settings()) is OFF

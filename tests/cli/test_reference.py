@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from signoff.cli.app import COMMANDS, load
 from signoff.config import Settings
-from signoff.openid_settings import OpenIdSettings
+from signoff.openid.settings import OpenIdSettings
 from tests.cli.conftest import Cli
 from tests.test_import import modules_after
 

@@ -16,12 +16,13 @@ import httpx
 import pytest
 from jwcrypto import jwk, jwt
 
-from signoff import Role, Signoff, openid
+from signoff import Role, Signoff
 from signoff.authentication import nobody_else
 from signoff.db import audit
 from signoff.domain.audit import ACCESS
 from signoff.domain.principal import Principal
 from signoff.domain.user import User
+from signoff.openid import provider as openid
 from signoff.service.identities import unlink
 from signoff.service.sessions import signed_in
 from signoff.service.users import get_user, list_users, put_users, remove_user

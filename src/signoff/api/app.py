@@ -40,7 +40,7 @@ from signoff.authentication import SESSION, Authenticate, nobody_else
 from signoff.config import Settings
 from signoff.domain.errors import SignoffError
 from signoff.metrics import Metrics
-from signoff.tracing import OFF, Traces
+from signoff.tracing.spans import OFF, Traces
 
 DESCRIPTION = """
 The human sign-off desk for LangGraph. Every pause of a graph is a *request*; a decision closes it,

@@ -19,7 +19,7 @@ from signoff.api.problems import answer
 from signoff.config import Settings
 from signoff.ids import new_id
 from signoff.log import bound, get_logger
-from signoff.tracing import OFF, Traces
+from signoff.tracing.spans import OFF, Traces
 
 log = get_logger(__name__)
 

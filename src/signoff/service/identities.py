@@ -13,7 +13,7 @@ from signoff.domain.errors import SignInRefused, UserNotFound
 from signoff.domain.identity import EMAIL, Account
 from signoff.domain.principal import SYSTEM, Role, check_principal
 from signoff.domain.user import User
-from signoff.openid_settings import OpenIdSettings
+from signoff.openid.settings import OpenIdSettings
 from signoff.service.office import Office
 from signoff.service.users import change_of
 

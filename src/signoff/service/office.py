@@ -26,7 +26,7 @@ from signoff.policies import PolicyBook
 from signoff.service.keyring import Keyring
 from signoff.service.rates import Rates
 from signoff.service.together import Together
-from signoff.tracing import OFF, Traces
+from signoff.tracing.spans import OFF, Traces
 
 if TYPE_CHECKING:  # only who sends waits for an HTTP client to load
     from signoff.channels.webhook import WebhookChannel

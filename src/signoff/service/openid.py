@@ -11,7 +11,7 @@ from signoff.db.identities import Flow
 from signoff.domain.errors import RateLimited, SignInRefused
 from signoff.domain.identity import OPENID
 from signoff.domain.key import digest
-from signoff.openid import Provider
+from signoff.openid.provider import Provider
 from signoff.service.identities import admit
 from signoff.service.office import Office
 from signoff.service.sessions import WINDOW, Beginning, begin, note_failure

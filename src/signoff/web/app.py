@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from signoff.domain.errors import NotFound
 from signoff.domain.principal import Role
-from signoff.openid import Provider
+from signoff.openid.provider import Provider
 from signoff.own_machine import ACTS_AS, OwnMachine, acting_as
 from signoff.service.users import as_user
 from signoff.web import (

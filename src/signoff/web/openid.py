@@ -9,7 +9,7 @@ from starlette.responses import Response
 from signoff import cookies
 from signoff.authentication import SESSION
 from signoff.domain.errors import NotFound, ProviderUnavailable, RateLimited, SignInRefused
-from signoff.openid import Provider
+from signoff.openid.provider import Provider
 from signoff.service import openid
 from signoff.service.openid import Answer
 from signoff.web import csrf

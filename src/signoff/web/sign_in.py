@@ -17,7 +17,7 @@ from signoff.authentication import SESSION
 from signoff.domain.errors import RateLimited, SignoffError, Unauthenticated
 from signoff.domain.identity import OPENID
 from signoff.domain.principal import Role
-from signoff.openid import Provider
+from signoff.openid.provider import Provider
 from signoff.service import sessions
 from signoff.web import csrf, form_data
 from signoff.web.headers import PAGE

@@ -1,16 +1,10 @@
-"""Traces: what leads to what, over processes and days. Here is what they look like to the desk.
-
-Where they are off, nothing is loaded for them and next to nothing is done.
-"""
+"""What traces look like to the desk, and what is done where they are off: next to nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
-
-from signoff.config import Settings
-from signoff.domain.errors import ConfigError
 
 
 class Traces(Protocol):
@@ -80,20 +74,3 @@ class NoTraces:
 _NOTHING = nullcontext()
 
 OFF = NoTraces()
-
-
-def traces_of(settings: Settings) -> Traces:
-    """Where the spans of a process go.
-
-    Raises:
-        ConfigError: They are to be sent, and OpenTelemetry is not installed.
-    """
-    if not settings.tracing:
-        return OFF
-    try:
-        from signoff.opentelemetry import OpenTelemetry
-    except ImportError as error:
-        raise ConfigError(
-            f"`tracing` takes OpenTelemetry: pip install 'signoff[otel]' ({error})"
-        ) from error
-    return OpenTelemetry()

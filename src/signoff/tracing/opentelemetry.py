@@ -28,7 +28,7 @@ from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from signoff.log import bound
-from signoff.tracing import CallSpan
+from signoff.tracing.spans import CallSpan
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
@@ -64,7 +64,7 @@ class OpenTelemetry:
         begins: bool = False,
         **about: Any,
     ) -> Iterator[None]:
-        """See `signoff.tracing.Traces`."""
+        """See `signoff.tracing.spans.Traces`."""
         found = [_context(link) for link in dict.fromkeys(links) if link is not None]
         with self._tracer.start_as_current_span(
             name,
@@ -84,7 +84,7 @@ class OpenTelemetry:
 
     @contextmanager
     def call(self, headers: Mapping[str, str]) -> Iterator[CallSpan | None]:
-        """See `signoff.tracing.Traces`."""
+        """See `signoff.tracing.spans.Traces`."""
         context = _PROPAGATOR.extract(dict(headers), Context())
         with self._tracer.start_as_current_span(
             "call",
@@ -107,13 +107,13 @@ class OpenTelemetry:
                 yield answered
 
     def here(self) -> str | None:
-        """See `signoff.tracing.Traces`."""
+        """See `signoff.tracing.spans.Traces`."""
         carrier: dict[str, str] = {}
         _PROPAGATOR.inject(carrier)
         return carrier.get("traceparent")
 
     def link(self, to: str | None) -> None:
-        """See `signoff.tracing.Traces`; a second time changes nothing."""
+        """See `signoff.tracing.spans.Traces`; a second time changes nothing."""
         context = None if to is None else _context(to)
         span = trace.get_current_span()
         if context is None or not context.is_valid:
@@ -123,11 +123,11 @@ class OpenTelemetry:
             span.add_link(context)
 
     def failed(self) -> None:
-        """See `signoff.tracing.Traces`."""
+        """See `signoff.tracing.spans.Traces`."""
         trace.get_current_span().set_status(StatusCode.ERROR)
 
     async def close(self) -> None:
-        """See `signoff.tracing.Traces`."""
+        """See `signoff.tracing.spans.Traces`."""
         if self._made is not None:
             # Not among the event loop's threads: nodes that do not end may hold all of those.
             with ThreadPoolExecutor(1) as thread:

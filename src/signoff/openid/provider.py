@@ -32,7 +32,7 @@ from signoff.domain import identity
 from signoff.domain.errors import ProviderUnavailable, SignInRefused
 from signoff.domain.identity import Account
 from signoff.log import get_logger
-from signoff.openid_settings import OpenIdSettings, is_trustworthy
+from signoff.openid.settings import OpenIdSettings, is_trustworthy
 
 log = get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""Signing in with an OpenID provider: its settings, and what is said with it."""
