@@ -129,8 +129,8 @@ class Notifications(BaseModel):
 class Settings(BaseSettings):
     """All settings of a process.
 
-    In `signoff.toml` they stand at the top level, except `graphs`, which is a table. In the
-    environment each is `SIGNOFF_` and its name in capitals, and wins over the file.
+    In `signoff.toml` they stand at the top level; `graphs`, `smtp`, `notifications` and `oidc` are
+    tables. In the environment each is `SIGNOFF_` and its name in capitals, and wins over the file.
     """
 
     model_config = SettingsConfigDict(

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from signoff.db.message_lists import Delivery
+from signoff.db.message_lists import MessageDelivery
 from signoff.db.messages import Item
 from signoff.domain.address import EMAIL, masked
 from signoff.domain.errors import InvalidInput, SignoffError
@@ -175,7 +175,7 @@ def run_json(run: Run) -> dict[str, Any]:
     }
 
 
-def delivery_json(delivery: Delivery) -> dict[str, Any]:
+def delivery_json(delivery: MessageDelivery) -> dict[str, Any]:
     """A message and how it fares; of its address no more than may be shown."""
     item = delivery.item
     return {

@@ -94,7 +94,7 @@ async def everything(
         ), seen AS MATERIALIZED (
             SELECT thread_id FROM (SELECT DISTINCT thread_id FROM part) AS met WHERE {_SEEN}
         )
-        SELECT xact::text AS xact, number, seq, hash, sealed,
+        SELECT xact::text AS xact, number, seq, hash,
                CASE WHEN {_WANTED} AND thread_id IN (SELECT thread_id FROM seen) THEN body END
                     AS body, sealed
           FROM part ORDER BY {order.replace("xact", "part.xact")}

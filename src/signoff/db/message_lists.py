@@ -20,7 +20,7 @@ DELETED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
+class MessageDelivery:
     """A message, and how it fares."""
 
     item: Item
@@ -31,10 +31,10 @@ class Delivery:
     error: str | None
 
 
-def _delivery(conn: Connection, row: dict[str, Any]) -> Delivery:
+def _delivery(conn: Connection, row: dict[str, Any]) -> MessageDelivery:
     row = opened(conn, "messages", row)
     own = {name: row.pop(name) for name in ("graph", "state", "due_at", "settled_at", "error")}
-    return Delivery(item=Item(**row), **own)
+    return MessageDelivery(item=Item(**row), **own)
 
 
 _SHOWN = f"{COLUMNS}, graph, state, due_at, settled_at, error"
@@ -48,7 +48,7 @@ async def page(
     request_id: str | None,
     limit: int,
     after: tuple[datetime, str] | None,
-) -> list[Delivery]:
+) -> list[MessageDelivery]:
     """Messages, the newest first; of these states, graphs and request where they are given."""
     conditions = ["true"]
     if states is not None:
@@ -76,7 +76,7 @@ async def page(
     return [_delivery(conn, row) async for row in cursor]
 
 
-async def get(conn: Connection, message_id: str) -> Delivery | None:
+async def get(conn: Connection, message_id: str) -> MessageDelivery | None:
     """One message."""
     cursor = await conn.execute(
         f"SELECT {_SHOWN} FROM messages AS due WHERE id = %s", (message_id,)
@@ -106,7 +106,7 @@ async def redeliver(
     graphs: Collection[str] | None,
     limit: int,
     now: datetime,
-) -> list[Delivery]:
+) -> list[MessageDelivery]:
     """Have messages that were given up tried again: these, or the oldest; they as they were.
 
     Each goes out by itself, one of a digest as well.

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.types import Interrupt
 
-from signoff.db import audit, deliveries, requests
+from signoff.db import audit, outcomes, requests
 from signoff.db.group import GroupCommit, Stream, Write
 from signoff.db.pool import Connection
 from signoff.db.requests import Answered
@@ -332,7 +332,7 @@ class RunContext:
         return last, remark
 
     async def _put_aside(self, request_id: str, conn: Connection) -> None:
-        await deliveries.put_aside(conn, request_id, CHANGED)
+        await outcomes.put_aside(conn, request_id, CHANGED)
         await audit.append(conn, self._entry("request.outcome_not_used", request_id, {}))
 
     def _of_task(self, task_id: str) -> list[Tracked]:

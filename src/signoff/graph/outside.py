@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from signoff.db import audit, deliveries, leases, notices, requests, threads
+from signoff.db import audit, leases, notices, outcomes, requests, threads
 from signoff.db.group import Rows, Stream, Write, execute
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -55,7 +55,7 @@ async def task_writes(
     """
     lease = await _lock(conn, task.thread_id, task.graph, at)
     position = answered(writes)
-    delivered = await deliveries.deliver_task(conn, task.thread_id, task.id, below=position, at=at)
+    delivered = await outcomes.deliver_task(conn, task.thread_id, task.id, below=position, at=at)
     closed = await requests.supersede_task(
         conn,
         task.thread_id,

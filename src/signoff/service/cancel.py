@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signoff import acting
-from signoff.db import audit, deliveries, leases, notices, runs, threads
+from signoff.db import audit, leases, notices, outcomes, runs, threads
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import Conflict, RunNotFound, ThreadNotFound
 from signoff.domain.principal import check_principal
@@ -43,7 +43,7 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
         await runs.cancel(conn, run_id, at)
         undelivered: list[str] = []
         if await runs.queued_resume(conn, thread_id) is None:
-            undelivered = await deliveries.fail_pending(conn, thread_id, CANCELLED)
+            undelivered = await outcomes.fail_pending(conn, thread_id, CANCELLED)
         if run.status is not RunStatus.QUEUED:
             await withdraw_open(conn, thread_id, run, by=by, office=office)
         if thread.busy:

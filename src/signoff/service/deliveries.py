@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from signoff import acting
 from signoff.db import audit, message_lists
 from signoff.db import messages as table
-from signoff.db.message_lists import STATES, Delivery
+from signoff.db.message_lists import STATES, MessageDelivery
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import Conflict, DeliveryNotFound, FieldError, InvalidInput
 from signoff.domain.principal import check_principal
@@ -29,7 +29,7 @@ AT_ONCE = 500
 class DeliveryPage:
     """Some messages, and where the next page begins; None at the end."""
 
-    items: list[Delivery]
+    items: list[MessageDelivery]
     next_cursor: str | None
 
 
@@ -76,7 +76,7 @@ async def list_deliveries(
 
 async def get_delivery(
     office: Office, message_id: str, *, graphs: Collection[str] | None = None
-) -> Delivery:
+) -> MessageDelivery:
     """One message.
 
     Raises:
@@ -101,7 +101,7 @@ async def count_deliveries(
 
 async def redeliver(
     office: Office, message_id: str, *, by: str, graphs: Collection[str] | None = None
-) -> Delivery:
+) -> MessageDelivery:
     """Have a message that was given up sent again, under the id that it has.
 
     Raises:
@@ -129,7 +129,7 @@ async def redeliver_all(office: Office, *, by: str, graphs: Collection[str] | No
 
 async def _redeliver(
     office: Office, ids: Sequence[str] | None, *, by: str, graphs: Collection[str] | None
-) -> list[Delivery]:
+) -> list[MessageDelivery]:
     async with office.database.transaction() as conn:
         at = office.now()
         found = await message_lists.redeliver(conn, ids, graphs=graphs, limit=AT_ONCE, now=at)

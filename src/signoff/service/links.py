@@ -71,7 +71,7 @@ async def issue(
     token = secrets.token_urlsafe(32)
     await links.delete_old(conn, at - KEPT)
     await links.insert(conn, digest(token), link, message=message, at=at)
-    return f"{office.public_url.rstrip('/')}{PATH}{token}"
+    return office.url_of(f"{PATH}{token}")
 
 
 async def look(office: Office, token: str) -> Opened:

@@ -86,6 +86,10 @@ class Office:
         self.together = Together(self.database, self.jobs)
         self.keyring = Keyring(self.database, self.notices, self.now)
 
+    def url_of(self, path: str) -> str | None:
+        """Where people reach a path of the server; None if its address is not known."""
+        return None if self.public_url is None else f"{self.public_url.rstrip('/')}{path}"
+
 
 def graph_metadata(graph: str) -> dict[str, str]:
     """What LangGraph's server puts into a thread's metadata about its graph."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from signoff import acting
-from signoff.db import audit, deliveries, notices, requests, runs
+from signoff.db import audit, notices, outcomes, requests, runs
 from signoff.domain.audit import of_request
 from signoff.domain.errors import NotRetryable, RequestNotFound
 from signoff.domain.principal import check_principal
@@ -35,7 +35,7 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
                 f"Request {request_id} is {request.state.value} and its delivery is "
                 f"{request.delivery.value}: only a failed delivery is retried."
             )
-        await deliveries.redeliver(conn, request_id, void=reask)
+        await outcomes.redeliver(conn, request_id, void=reask)
         run = await run_from(conn, office, request, by=by, reask=reask)
         await runs.insert(conn, run)
         await audit.append(

@@ -128,9 +128,7 @@ async def _notification(
 ) -> Notification:
     assert item.request_id is not None, "what has no request is no notification"
     request = about[item.request_id]
-    url = decide_url = None
-    if office.public_url is not None:
-        url = f"{office.public_url.rstrip('/')}/inbox/requests/{request.id}"
+    decide_url = None
     # What goes to a chat may be read by more than one.
     if item.recipient is not None and item.channel == EMAIL:
         decide_url = await issue(conn, office, request, item.recipient, message=item.id)
@@ -140,7 +138,7 @@ async def _notification(
         at=item.at,
         by=item.by,
         note=item.note,
-        url=url,
+        url=office.url_of(f"/inbox/requests/{request.id}"),
         decide_url=decide_url,
     )
 

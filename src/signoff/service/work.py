@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from signoff.db import audit, deliveries, leases, notices, requests, runs, stream_events, threads
+from signoff.db import audit, leases, notices, outcomes, requests, runs, stream_events, threads
 from signoff.db.group import Stream, Write
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -177,12 +177,10 @@ async def _settle(conn: Connection, run: Run, result: Result, office: Office) ->
     at = office.now()
     entries: list[tuple[str, str | None, str | None]] = []
     for request_id in result.recovered:
-        if await deliveries.settle(
-            conn, request_id, delivery=Delivery.DELIVERED, error=None, at=at
-        ):
+        if await outcomes.settle(conn, request_id, delivery=Delivery.DELIVERED, error=None, at=at):
             entries.append(("request.delivered", request_id, None))
     for request_id, error in result.failed.items():
-        await deliveries.fail_delivery(conn, request_id, error)
+        await outcomes.fail_delivery(conn, request_id, error)
         entries.append(("request.delivery_failed", request_id, error))
     if result.status is RunStatus.FAILED:
         entries.append(("run.failed", None, result.error))

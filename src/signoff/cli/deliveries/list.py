@@ -11,7 +11,7 @@ from signoff.cli.options import AsJson
 from signoff.cli.output import Column, ago, print_json, print_table, state
 from signoff.cli.session import open_desk, run
 from signoff.clock import utcnow
-from signoff.db.message_lists import Delivery
+from signoff.db.message_lists import MessageDelivery
 from signoff.service.deliveries import DeliveryPage, list_deliveries
 
 
@@ -45,7 +45,7 @@ async def _list(states: list[str] | None, request: str | None, limit: int) -> De
         )
 
 
-def _print(found: list[Delivery]) -> None:
+def _print(found: list[MessageDelivery]) -> None:
     now = utcnow()
     print_table(
         [

@@ -10,7 +10,7 @@ from signoff import render
 from signoff.cli.options import AsJson, By
 from signoff.cli.output import print_json
 from signoff.cli.session import open_desk, principal, run
-from signoff.db.message_lists import Delivery
+from signoff.db.message_lists import MessageDelivery
 from signoff.service import deliveries
 
 
@@ -38,7 +38,7 @@ def redeliver(
         print(f"{count:,} sent again." if count else "Nothing was given up.")
 
 
-async def _one(delivery: str, by: str | None) -> Delivery:
+async def _one(delivery: str, by: str | None) -> MessageDelivery:
     async with open_desk() as desk:
         return await deliveries.redeliver(desk.office, delivery, by=principal(desk.settings, by))
 

@@ -12,7 +12,7 @@ from signoff import render
 from signoff.cli.options import AsJson
 from signoff.cli.output import moment, print_facts, print_json, state
 from signoff.cli.session import open_desk, run
-from signoff.db.message_lists import Delivery
+from signoff.db.message_lists import MessageDelivery
 from signoff.service.deliveries import get_delivery
 
 
@@ -50,6 +50,6 @@ def _moment(at: datetime | None) -> str | None:
     return None if at is None else moment(at)
 
 
-async def _show(delivery: str) -> Delivery:
+async def _show(delivery: str) -> MessageDelivery:
     async with open_desk() as desk:
         return await get_delivery(desk.office, delivery)

@@ -47,10 +47,9 @@ async def _test(name: str) -> list[Trial]:
         if settings.database_url is None:
             settings = with_mail_folder(settings)
         user = await get_user(desk.office, name)
-        base = settings.public_url
         return await try_channels(
             user,
             channels(settings, now=utcnow),
             at=utcnow(),
-            url=None if base is None else f"{base.rstrip('/')}/inbox",
+            url=desk.office.url_of("/inbox"),
         )
