@@ -60,3 +60,18 @@ def test_what_cannot_be_written_is_written_as_what_it_is() -> None:
     out, err = said(to_a_file, "log.warning('run failed', exception='a \\ud800 of a graph')")
     assert "run failed\na \\ud800 of a graph" in out
     assert err == ""
+
+
+def test_nothing_that_is_logged_has_a_say_in_what_a_terminal_does() -> None:
+    configured = "from signoff.cli import logs\nlogs.configure('info', 'text')\n"
+    bad = (
+        "log.warning('run \\x1b[2J failed', issuer='\\x1b]0;evil\\x07')\n"
+        "import logging\nlogging.getLogger('other').warning('said %s', '\\x9b31m')\n"
+        "try:\n    raise ValueError('\\x1b[8m')\n"
+        "except ValueError:\n    log.exception('a graph failed')\n"
+    )
+    out, err = said(configured, bad)
+    assert out == ""
+    assert not set(err) & {chr(code) for code in (*range(9), *range(11, 32), *range(127, 160))}
+    assert err.count("\\x1b") == 3
+    assert err.count("\\x9b") == 1

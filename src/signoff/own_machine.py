@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.requests import Request
 
@@ -63,4 +63,9 @@ def _is_loopback(host: str) -> bool:
 
 def _is_foreign(request: Request) -> bool:
     """Whether a page of another origin makes the browser send this."""
-    return request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("none", "same-origin")
+    # Browsers that do not say this do say where what they post comes from; programs say neither.
+    origin = request.headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")

@@ -144,6 +144,17 @@ async def test_a_page_elsewhere_whose_name_leads_here_is_refused(api: Api, host:
         problem(await http.get("/requests", headers={"host": host}), 403, "forbidden")
 
 
+async def test_a_browser_that_says_only_where_a_form_is_from_is_believed(api: Api) -> None:
+    app = api.desk.asgi_app(authenticate=OwnMachine())
+    async with client_of(app, {"host": "localhost:8124"}) as http:
+        for origin in ("https://evil.example", "null", "http://localhost:3000"):
+            given = {"origin": origin, "content-type": "text/plain"}
+            refused = await http.post("/threads", content=b"{}", headers=given)
+            problem(refused, 403, "forbidden")
+        given = {"origin": "http://localhost:8124"}
+        assert (await http.post("/threads", json={}, headers=given)).status_code == 200
+
+
 async def test_what_a_page_elsewhere_makes_the_browser_send_is_refused(api: Api) -> None:
     app = api.desk.asgi_app(authenticate=OwnMachine())
     async with client_of(app, {}) as http:

@@ -19,9 +19,11 @@ from signoff.db import encryption, threads
 from signoff.db.pool import Database
 from signoff.domain.errors import CannotDecrypt, ConfigError, EncryptionKeyMissing, NotSupported
 from signoff.domain.thread import ThreadStatus
+from signoff.graph.state import Place
 from signoff.service.encrypt import encrypt_all
 from signoff.service.export_audit import Scope, export_bundle
 from signoff.service.health import check_database
+from signoff.service.state import get_state
 from signoff.service.verify_audit import verify_audit
 from tests.conftest import OpenDesk
 from tests.helpers import settled
@@ -381,6 +383,20 @@ async def test_what_was_there_before_is_readable_and_then_encrypted(
     await desk.decide(request.id, "approve", values={"amount": "1"}, by="jane")
     thread = await settled(desk, "waits")
     assert thread.values["answer"]["values"] == {"amount": "1"}
+
+
+async def test_metadata_that_somebody_calls_sealed_is_what_it_was(open_desk: OpenDesk) -> None:
+    plain_desk = await open_desk({"pay": graph()})
+    config = {"configurable": {"sealed": "with wax"}}
+    await plain_desk.start("pay", {"text": "x"}, thread_id="t", by="sales", config=config)
+    await settled(plain_desk, "t")
+    await plain_desk.__aexit__(None, None, None)
+
+    desk = await open_desk({"pay": graph()}, encryption_keys=KEY)
+    for _ in range(2):
+        metadata = (await get_state(desk.office, Place(thread_id="t")))["metadata"]
+        assert (metadata["sealed"], metadata["source"]) == ("with wax", "loop")
+        await encrypt_all(desk.office.database)
 
 
 async def test_what_is_streamed_is_encrypted(open_desk: OpenDesk, database_url: str) -> None:

@@ -131,6 +131,17 @@ async def test_attempts_from_one_address_are_limited_whatever_the_name(desk: Sig
     assert refused == 1
 
 
+async def test_one_address_alone_locks_nobody_out_and_fills_no_table(desk: Signoff) -> None:
+    for _ in range(20 * TRIES):
+        with pytest.raises((Unauthenticated, RateLimited)):
+            await enter(desk, "wrong horse battery", address="203.0.113.66")
+    await enter(desk, address="10.0.0.1")
+    async with desk.office.database.connection() as conn:
+        cursor = await conn.execute("SELECT count(*) AS n FROM sign_in_attempts")
+        [row] = await cursor.fetchall()
+    assert row["n"] <= 3 * (TRIES + 1)
+
+
 async def test_a_session_ends_when_idle_and_in_any_case(desk: Signoff, clock: Clock) -> None:
     idle, busy = await enter(desk), await enter(desk)
     begun = clock()

@@ -212,6 +212,11 @@ async def test_one_comes_nowhere_else_than_to_the_inbox(desk: Signoff) -> None:
         assert str((await person.sign_in(next=wanted)).url) == f"{SITE}/inbox", wanted[:100]
 
 
+async def test_one_comes_back_to_an_address_in_any_script(desk: Signoff) -> None:
+    back = await Person(desk).sign_in(next="/inbox/threads/合同 100%25?q=ü")
+    assert back.url.raw_path == b"/inbox/threads/%E5%90%88%E5%90%8C%20100%25?q=%C3%BC"
+
+
 async def test_an_answer_counts_once_in_its_own_browser_with_its_own_state(desk: Signoff) -> None:
     person, other = Person(desk), Person(desk)
     url = await person.come_back()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import re
 import sys
+from typing import TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from signoff.cli.errors import without_secrets
 
@@ -61,10 +64,32 @@ class _WithoutSecrets(structlog.stdlib.ProcessorFormatter):
 def _for_people() -> list[Processor]:
     # Plain tracebacks: the colourful ones print local variables, and with them what they hold.
     return [
+        _without_controls,
         structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=sys.stderr.isatty(), exception_formatter=_plain_traceback
         ),
     ]
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What a terminal obeys, in place of showing it."""
+
+
+def _shown(text: str) -> str:
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def _without_controls(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Graphs and callers have a say in what is logged, and none in what a terminal does."""
+    return {
+        name: _shown(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
+def _plain_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, exc_info)
+    out.write(_shown(plain.getvalue()))
 
 
 def _for_programs() -> list[Processor]:

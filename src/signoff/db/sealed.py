@@ -19,7 +19,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -179,7 +179,7 @@ class Sealer:
 
     def open_json(self, value: Any, *place: object) -> Any:
         """What was sealed, or a value that was not."""
-        if not (isinstance(value, str) and value.startswith(MARK)):
+        if not _is_sealed(value):
             self._refuse(value, place)
             return value
         return orjson.loads(self._from_text(value, place))
@@ -272,7 +272,7 @@ class Sealer:
             channel: self.open_json(value, *_scalar(row, channel))
             for channel, value in values.items()
         }
-        if "sealed" in metadata:
+        if _is_sealed(metadata.get("sealed")):
             said = self.open_json(metadata["sealed"], *_metadata(row))
             metadata = {name: metadata[name] for name in metadata if name != "sealed"} | said
         elif said := {name: metadata[name] for name in metadata.keys() - CLEAR_METADATA}:
@@ -366,9 +366,14 @@ def key_of(value: object) -> str | None:
     """The id of the key that a text, or bytes with a sealed type, are sealed with; else None."""
     if isinstance(value, bytes):
         return value[:ID_SIZE].hex()
-    if isinstance(value, str) and value.startswith(MARK):
+    if _is_sealed(value):
         return value[len(MARK) :].partition(":")[0]
     return None
+
+
+def _is_sealed(value: object) -> TypeGuard[str]:
+    """Whether this is a sealed text, and nothing that somebody else calls so."""
+    return isinstance(value, str) and value.startswith(MARK)
 
 
 def _present(shape: str, row: Mapping[str, Any]) -> Iterable[tuple[Part, Any]]:

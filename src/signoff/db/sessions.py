@@ -144,16 +144,11 @@ async def attempt(
 ) -> bool:
     """Note an attempt under each of these subjects; False if one had as many as its limit before.
 
-    Attempts wait for each other here, so that many at once do not slip through uncounted.
+    What is refused is not noted: else whoever goes on trying, from a single address, would fill the
+    table, and use up what a name has for all addresses. Attempts wait for each other here, so that
+    many at once do not slip through uncounted.
     """
     await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('sign in', 0))")
-    await conn.execute(
-        """
-        INSERT INTO sign_in_attempts (subject, at)
-        SELECT subject, %s FROM unnest(%s::text[]) AS given (subject)
-        """,
-        (at, list(limits)),
-    )
     cursor = await conn.execute(
         """
         SELECT subject, count(*) AS tried FROM sign_in_attempts
@@ -161,7 +156,17 @@ async def attempt(
         """,
         (list(limits), at - within),
     )
-    return all([row["tried"] <= limits[row["subject"]] async for row in cursor])
+    tried = {row["subject"]: row["tried"] async for row in cursor}
+    if any(tried.get(subject, 0) >= limit for subject, limit in limits.items()):
+        return False
+    await conn.execute(
+        """
+        INSERT INTO sign_in_attempts (subject, at)
+        SELECT subject, %s FROM unnest(%s::text[]) AS given (subject)
+        """,
+        (at, list(limits)),
+    )
+    return True
 
 
 async def succeeded(conn: Connection, subjects: Sequence[str]) -> None:

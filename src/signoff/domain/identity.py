@@ -13,6 +13,9 @@ from signoff.domain.principal import GROUP, Role, check_principal, check_user
 EMAIL = "email"
 """The claim that is a name only where the provider has verified it."""
 
+VERIFIED = "email_verified"
+"""The claim that says whether it has."""
+
 OPENID = "oidc"
 """How those are known whom an OpenID provider has signed in."""
 
@@ -98,6 +101,19 @@ def claim(claims: Mapping[str, Any], path: str) -> Any:
     return found
 
 
+def joined(claims: Mapping[str, Any], further: Mapping[str, Any]) -> dict[str, Any]:
+    """Claims with those that were asked for besides, which hold where the first say nothing.
+
+    Whether an e-mail address is verified is taken from where the address is from: what is said of
+    one address is not said of another.
+    """
+    source = claims if claims.get(EMAIL) is not None else further
+    both = {**further, **{name: value for name, value in claims.items() if value is not None}}
+    if claims.get(EMAIL) != further.get(EMAIL):
+        both[VERIFIED] = source.get(VERIFIED)
+    return both
+
+
 def wanted(rules: Rules) -> Iterator[str]:
     """The claims that the rules read."""
     yield from {
@@ -113,7 +129,7 @@ def verified_email(rules: Rules, claims: Mapping[str, Any]) -> str | None:
     What a provider says to be unverified is never taken; where it says nothing, `trust_email` does.
     Some have it as a text.
     """
-    email, verified = claims.get(EMAIL), claims.get("email_verified")
+    email, verified = claims.get(EMAIL), claims.get(VERIFIED)
     if not isinstance(email, str) or "@" not in email.strip("@ "):
         return None
     if verified is None:

@@ -177,7 +177,7 @@ class Provider:
             )
         rules = self.settings.rules
         if any(identity.claim(claims, each) is None for each in identity.wanted(rules)):
-            claims = {**await self._further(tokens, claims["sub"]), **claims}
+            claims = identity.joined(claims, await self._further(tokens, claims["sub"]))
         if rules.groups_claim and rules.groups_claim in (claims.get("_claim_names") or ()):
             # As Entra ID has it: to go on without groups would be to guess.
             raise SignInRefused(f"You are in more groups than {self.settings.name} sends.")

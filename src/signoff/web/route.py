@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
@@ -33,6 +34,9 @@ from signoff.web.form_data import FormData
 from signoff.web.headers import PAGE
 
 log = get_logger(__name__)
+
+UNESCAPED = "/:@!$&'()*+,;=~"
+"""What stands in the path of an address as it is, besides letters, digits and ``-._``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +167,8 @@ def problem(request: Request, error: Exception, by: str | None, *, bare: bool = 
     known = _known(error)
     status = status_of(known)
     message = known.message
-    at = request.url
-    here = f"{at.path}?{at.query}" if at.query else at.path
+    at, path = request.url, quote(request.url.path, safe=UNESCAPED)
+    here = f"{path}?{at.query}" if at.query else path
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("a page failed", exception="".join(traceback.format_exception(error)))
         message = "The server has made a mistake. Its log has the details."

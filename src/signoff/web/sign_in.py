@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -21,10 +21,14 @@ from signoff.openid.provider import Provider
 from signoff.service import sessions
 from signoff.web import csrf, form_data
 from signoff.web.headers import PAGE
-from signoff.web.route import PageRoute, Visit, base_of, page, problem
+from signoff.web.route import UNESCAPED, PageRoute, Visit, base_of, page, problem
 
 LONGEST = 2000
 """Characters of an address to go on to."""
+
+
+ESCAPED = f"{UNESCAPED}?%"
+"""What may stand in an address, with what is escaped in it."""
 
 
 class Door(APIRoute):
@@ -113,7 +117,8 @@ def path_within(request: Request, wanted: str) -> str:
     plain = wanted.isprintable() and "\\" not in wanted and len(wanted) <= LONGEST
     if given.scheme or given.netloc or not inside or not plain:
         return base
-    return given.path + (f"?{given.query}" if given.query else "")
+    path = quote(given.path, safe=ESCAPED)
+    return path + (f"?{quote(given.query, safe=ESCAPED)}" if given.query else "")
 
 
 def public_inbox(request: Request) -> str:
