@@ -57,7 +57,7 @@ async def grown(conn: Connection, since: int) -> Growth:
                    WHERE xact >= %(since)s::text::xid8 AND xact < ended.xact
                    ORDER BY xact, number OFFSET %(most)s LIMIT 1),
                  ended.xact::text::bigint) AS until
-          FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS xact) AS ended
+          FROM (SELECT audit_horizon() AS xact) AS ended
         """,
         {"since": since, "most": MOST},
     )

@@ -132,7 +132,7 @@ async def graphs_of(conn: Connection, thread_id: str) -> set[str]:
 
 async def now(conn: Connection) -> Cursor:
     """The place behind all that is committed and told of by now; what is under way comes after."""
-    cursor = await conn.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xact")
+    cursor = await conn.execute("SELECT audit_horizon()::text AS xact")
     row = await cursor.fetchone()
     assert row is not None, "a SELECT without FROM has a row"
     return Cursor(int(row["xact"]), 0)
@@ -156,7 +156,7 @@ async def of_requests(
                THEN body END AS body, sealed
           FROM audit
          WHERE request_id IS NOT NULL AND (xact, number) > (%s::text::xid8, %s)
-           AND xact < pg_snapshot_xmin(pg_current_snapshot())
+           AND xact < audit_horizon()
          ORDER BY xact, number LIMIT %s
         """,
         (seen, seen, str(after.xact), after.number, limit),

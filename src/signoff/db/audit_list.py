@@ -63,13 +63,6 @@ _SEEN = """
                AND (run.body::jsonb #>> '{data,graph}' = ANY(%(graphs)s)) IS NOT TRUE)))
     """
 
-# What is visible has no later transaction than those begun by now, unless it was restored from the
-# dump of another server.
-_COMPLETE = """
-    AND (xact < pg_snapshot_xmin(pg_current_snapshot())
-         OR xact >= pg_snapshot_xmax(pg_current_snapshot()))
-    """
-
 Scanned = list[tuple[Cursor, dict[str, Any] | None]]
 """Entries with their places; None stands for one that is not wanted, or not to be known of."""
 
@@ -89,7 +82,7 @@ async def everything(
             SELECT xact, number, thread_id, request_id, event, at, seq, hash, body, sealed
               FROM audit
              WHERE (xact, number) {"<" if backwards else ">"} (%(xact)s::text::xid8, %(number)s)
-                   {"" if backwards else _COMPLETE}
+                   {"" if backwards else "AND xact < audit_horizon()"}
              ORDER BY {order} LIMIT %(limit)s
         ), seen AS MATERIALIZED (
             SELECT thread_id FROM (SELECT DISTINCT thread_id FROM part) AS met WHERE {_SEEN}

@@ -12,9 +12,6 @@ from signoff.db.pool import Connection
 from signoff.db.requests import UNSEEN_COLUMNS, VOTES, with_votes
 from signoff.domain.request import Request
 
-START = Cursor(0, 0)
-"""The place before all entries."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
@@ -39,22 +36,12 @@ class Page:
 
 async def lock(conn: Connection) -> Cursor | None:
     """Up to where the audit has been read, locked until the transaction ends; None if somebody
-    else is reading on right now.
-
-    The numbers of transactions begin anew where a database is restored on another server. What
-    was read before is then gone over once more.
-    """
+    else is reading on right now."""
     cursor = await conn.execute(
-        """
-        SELECT xact::text AS xact, number,
-               xact > pg_snapshot_xmin(pg_current_snapshot()) AS from_elsewhere
-          FROM fan_out FOR UPDATE SKIP LOCKED
-        """
+        "SELECT xact::text AS xact, number FROM fan_out FOR UPDATE SKIP LOCKED"
     )
     row = await cursor.fetchone()
-    if row is None:
-        return None
-    return START if row["from_elsewhere"] else Cursor(int(row["xact"]), row["number"])
+    return None if row is None else Cursor(int(row["xact"]), row["number"])
 
 
 async def move(conn: Connection, to: Cursor) -> None:
@@ -79,7 +66,7 @@ async def read(
                THEN body END AS body, sealed
           FROM audit
          WHERE (xact, number) > (%s::text::xid8, %s)
-           AND xact < pg_snapshot_xmin(pg_current_snapshot())
+           AND xact < audit_horizon()
          ORDER BY xact, number LIMIT %s
         """,
         (list(events), since, str(after.xact), after.number, limit),

@@ -99,7 +99,7 @@ async def happened(
         WITH page AS MATERIALIZED (
             SELECT xact, number, event, request_id, at FROM audit
              WHERE (xact, number) > (%(xact)s::text::xid8, %(number)s)
-               AND xact < pg_snapshot_xmin(pg_current_snapshot())
+               AND xact < audit_horizon()
              ORDER BY xact, number LIMIT %(limit)s
         ), told AS (
             SELECT event, graph, kind,

@@ -16,7 +16,7 @@ from importlib.resources import files
 from procrastinate.schema import SchemaManager
 from psycopg import sql
 
-from signoff.db import app_role, encryption
+from signoff.db import app_role, audit_order, encryption
 from signoff.db.pool import SCHEMA, Connection, Database
 from signoff.domain.errors import DatabaseUnreachable, SchemaMissing, SchemaTooNew, SchemaTooOld
 
@@ -70,6 +70,8 @@ async def migrate(
             applied += await _apply_checkpoints(conn, checkpoints)
             for each in {*await app_role.granted(conn), *([role] if role else [])}:
                 await app_role.grant(conn, each)
+            if await audit_order.catch_up(conn):
+                applied.append("signoff order of the audit: goes on behind that of another server")
         return applied
     finally:
         await conn.close()
@@ -85,7 +87,8 @@ async def check(
 
     Raises:
         SchemaMissing: There is none.
-        SchemaTooOld: It lacks migrations that this program has.
+        SchemaTooOld: It lacks migrations that this program has, or was restored from the dump of
+            another server and not migrated since.
         SchemaTooNew: It has migrations that this program does not know.
         EncryptionKeyMissing, ConfigError: As `signoff.db.encryption.register`.
     """
@@ -106,6 +109,11 @@ async def check(
                 raise SchemaTooOld(
                     f"the database lacks {part} {', '.join(sorted(missing))}: run `signoff migrate`"
                 )
+        if await audit_order.is_behind(conn):
+            raise SchemaTooOld(
+                "the database was restored from another server, whose transactions are ahead of "
+                "this one's: run `signoff migrate`"
+            )
     if database.sealer is not None or not keyless:
         await encryption.register(database)
 
