@@ -278,7 +278,7 @@ class Recording:
         self.sent: list[str] = []
 
     async def send(self, write: Write) -> asyncio.Future[None]:
-        self.sent += [orjson.loads(orjson.dumps(row))["data"] for _, _, row in write.rows]
+        self.sent += [orjson.loads(row)["data"] for _, _, row in write.rows]
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
         return done

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from signoff import Signoff
 from signoff.cli import logs, main
@@ -88,6 +89,7 @@ def anywhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     others = {name: os.environ[name] for name in os.environ if not name.startswith("SIGNOFF_")}
     monkeypatch.setattr(os, "environ", others | {"COLUMNS": "160"})
     monkeypatch.setattr(logs, "configure", lambda *_: None)
+    structlog.reset_defaults()  # `capture_logs` of a test before leaves it set up
 
     def run(*arguments: str) -> Result:
         capsys.readouterr()
