@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from signoff import audit_key, sealing
 from signoff import config as configuration
+from signoff.channel_setup import channels
 from signoff.channels.outgoing import Outgoing
 from signoff.channels.webhook import WebhookChannel
 from signoff.clock import utcnow
@@ -38,7 +39,6 @@ from signoff.service.migrate import check, migrate
 from signoff.service.office import Office
 from signoff.service.users import declare_users, follow_users
 from signoff.tracing import traces_of
-from signoff.ways import channels
 from signoff.worker.courier import Courier
 from signoff.worker.engine import Engine
 
@@ -146,7 +146,7 @@ class Signoff(FrontDesk):
             self._office.keyring.rates.per_minute = self.settings.key_rate
             await declare_users(database, self._book().users)
             policies = self._book if isinstance(self._book, PolicyFile) else None
-            self._office.ways = channels(self.settings, now=self._now)
+            self._office.available = channels(self.settings, now=self._now)
             await stack.enter_async_context(follow_users(self._office, policies))
             if self._work:
                 stack.enter_context(set_aside())

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from signoff.db.message_lists import MessageDelivery
 from signoff.db.messages import Item
-from signoff.domain.address import EMAIL, masked
+from signoff.domain.address import EMAIL, RUN, WEBHOOK, masked
 from signoff.domain.errors import InvalidInput, SignoffError
 from signoff.domain.key import Key
 from signoff.domain.request import BREAKPOINT, Request
@@ -200,9 +200,9 @@ def delivery_json(delivery: MessageDelivery) -> dict[str, Any]:
 
 def shown_address(item: Item) -> str:
     """An address as it may be shown: of those that may hold a secret, only where they lead."""
-    if item.channel == "webhook":
+    if item.channel == WEBHOOK:
         return item.address
-    if item.channel == "run":
+    if item.channel == RUN:
         parts = urlsplit(item.address)
         return f"{parts.scheme}://{parts.hostname}/…"
     return masked(item.channel, item.address)

@@ -16,6 +16,7 @@ from standardwebhooks import Webhook as Signer
 
 from signoff.channels.outgoing import Outgoing, outcome_of
 from signoff.clock import utcnow
+from signoff.domain.address import WEBHOOK
 from signoff.domain.errors import ChannelError
 from signoff.domain.notification import Message, Notification
 from signoff.domain.request import Request
@@ -30,7 +31,7 @@ class WebhookChannel:
     `show` gives a request as JSON, as programs know it.
     """
 
-    name = "webhook"
+    name = WEBHOOK
 
     def __init__(
         self,

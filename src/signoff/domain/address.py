@@ -12,6 +12,12 @@ from hashlib import sha256
 EMAIL = "email"
 """The channel of e-mail addresses."""
 
+WEBHOOK = "webhook"
+"""The channel of `[[webhook]]` tables; its addresses are their names."""
+
+RUN = "run"
+"""The channel of what runs end with; its addresses are those that they were started with."""
+
 SERVICES: dict[str, str] = {
     "cliq": "cliq",
     "dingtalk": "dingtalk",

@@ -10,7 +10,8 @@ from typing import Any
 
 from signoff.db import audit_list, audit_scan, requests
 from signoff.db.audit import Cursor
-from signoff.db.audit_list import BEGINNING, END, Filter
+from signoff.db.audit_list import BEGINNING, END, Filter, Scanned
+from signoff.db.pool import Connection
 from signoff.domain.audit import ACCESS, POLICIES
 from signoff.domain.errors import FieldError, InvalidInput, RequestNotFound, ThreadNotFound
 from signoff.domain.jsontext import check
@@ -87,14 +88,7 @@ async def list_audit(
             first = await audit_list.place_before(conn, wanted.since)
             place = max(place, first)
         for _ in range(PARTS):
-            if thread_id is None:
-                scanned = await audit_list.everything(
-                    conn, place, filter_, limit=part, backwards=newest_first
-                )
-            else:
-                scanned = await audit_list.chain(
-                    conn, thread_id, place, filter_, limit=part, backwards=newest_first
-                )
+            scanned = await _part(conn, thread_id, place, filter_, part, newest_first)
             for place, entry in scanned:
                 if entry is not None and wanted.by in (None, entry["by"]):
                     found.append(entry)
@@ -103,6 +97,15 @@ async def list_audit(
             if len(scanned) < part or place < first:
                 return AuditPage(found, None)
     return AuditPage(found, _cursor(place, thread_id))
+
+
+async def _part(
+    conn: Connection, thread_id: str | None, place: Cursor, wanted: Filter, limit: int, back: bool
+) -> Scanned:
+    """The entries next to a place: of one chain, or of all."""
+    if thread_id is None:
+        return await audit_list.everything(conn, place, wanted, limit=limit, backwards=back)
+    return await audit_list.chain(conn, thread_id, place, wanted, limit=limit, backwards=back)
 
 
 async def _chain(office: Office, principal: Principal, wanted: Wanted) -> str | None:

@@ -15,6 +15,7 @@ from signoff.db import fan_out as places
 from signoff.db import messages, users
 from signoff.db.fan_out import Entry
 from signoff.db.messages import Draft
+from signoff.domain.address import WEBHOOK
 from signoff.domain.circle import Circle
 from signoff.domain.notification import Occasion
 from signoff.domain.plan import plan
@@ -48,9 +49,6 @@ PAGE = 500
 
 MAX_AGE = timedelta(days=3)
 """What is older is told to nobody: channels may have been set up only now."""
-
-WEBHOOK = "webhook"
-"""The channel of `[[webhook]]` tables; its addresses are their names."""
 
 
 def is_anybody_told(office: Office) -> bool:

@@ -52,11 +52,12 @@ class Hand(Protocol):
 class Office:
     """A desk's parts. `hand` is None where this process leaves all work to others.
 
-    `memory` is what it still knows of the threads that paused in its hands. `ways` are those to
-    reach people, by their names, and `channels` those of them by which somebody is reached; a
-    delivery has `delivery_timeout` to end. `run_ended` is told of each run that this process has
-    executed, and how many seconds that took. Links in messages begin with `public_url`; those to
-    decide by open for `link_lifetime`, and `wrong_links` counts what is tried in their place.
+    `memory` is what it still knows of the threads that paused in its hands. `available` are the
+    channels that are set up, by their names, and `channels` those of them by which somebody is
+    reached; a delivery has `delivery_timeout` to end. `run_ended` is told of each run that this
+    process has executed, and how many seconds that took. Links in messages begin with `public_url`;
+    those to decide by open for `link_lifetime`, and `wrong_links` counts what is tried in their
+    place.
     """
 
     database: Database
@@ -71,7 +72,7 @@ class Office:
     run_ended: Callable[[Run, RunStatus, float], None] = lambda *_: None
     traces: Traces = OFF
     session_rules: SessionRules = field(default_factory=SessionRules)
-    ways: Mapping[str, Channel] = field(default_factory=dict)
+    available: Mapping[str, Channel] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
     webhooks: WebhookChannel | None = None
     public_url: str | None = None

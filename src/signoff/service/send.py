@@ -16,7 +16,7 @@ from typing import Any
 from signoff.db import audit, messages, requests, users
 from signoff.db.messages import Item
 from signoff.db.pool import Connection
-from signoff.domain.address import EMAIL
+from signoff.domain.address import EMAIL, WEBHOOK
 from signoff.domain.attempt import next_attempt
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ChannelError
@@ -194,8 +194,8 @@ async def _send(office: Office, ready: Ready) -> None:
             raise ChannelError("this process calls no webhooks")
         await office.webhooks.end_of_run(ready.item.id, address, ready.item.payload)
         return
-    ways = {**office.ways, **office.channels}
-    found = office.webhooks if channel == "webhook" else ways.get(channel)
+    known = {**office.available, **office.channels}
+    found = office.webhooks if channel == WEBHOOK else known.get(channel)
     if found is None:
         raise ChannelError(f"no channel {channel!r} is set up")
     await found.send(ready.message)

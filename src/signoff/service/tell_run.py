@@ -9,15 +9,13 @@ from typing import Any
 from signoff.db import messages, requests
 from signoff.db.messages import Draft
 from signoff.db.pool import Connection
+from signoff.domain.address import RUN
 from signoff.domain.run import Run, RunStatus
 from signoff.ids import new_id
 from signoff.render import RUN_STATUS, interrupts_json, run_json
 
 OPTION = "webhook"
 """The option of a run that has the address."""
-
-CHANNEL = "run"
-"""The channel of what runs end with; its addresses are those that they were started with."""
 
 
 def is_told(run: Run) -> bool:
@@ -62,7 +60,7 @@ async def tell_end(
                 occasion=f"run.{RUN_STATUS[status]}",
                 by=run.by,
                 at=at,
-                channel=CHANNEL,
+                channel=RUN,
                 address=run.options[OPTION],
                 due_at=at,
                 payload=payload,

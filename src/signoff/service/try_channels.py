@@ -28,7 +28,7 @@ class Trial:
 
 
 async def try_channels(
-    user: User, ways: Mapping[str, Channel], *, at: datetime, url: str | None
+    user: User, available: Mapping[str, Channel], *, at: datetime, url: str | None
 ) -> list[Trial]:
     """Send a user a message by each channel that they have an address for, now.
 
@@ -37,13 +37,13 @@ async def try_channels(
     about = Notification(occasion=Occasion.OPENED, request=_request(at), at=at, by=SYSTEM, url=url)
     return list(
         await asyncio.gather(
-            *(_try(user, channel, address, ways, about) for channel, address in user.ways)
+            *(_try(user, channel, address, available, about) for channel, address in user.ways)
         )
     )
 
 
 async def _try(
-    user: User, channel: str, address: str, ways: Mapping[str, Channel], about: Notification
+    user: User, channel: str, address: str, available: Mapping[str, Channel], about: Notification
 ) -> Trial:
     error = None
     message = Message(
@@ -55,9 +55,9 @@ async def _try(
         timezone=user.wishes.timezone,
     )
     try:
-        if channel not in ways:
+        if channel not in available:
             raise ChannelError("it is not set up: there is no [smtp]")
-        await ways[channel].send(message)
+        await available[channel].send(message)
     except ChannelError as caught:
         error = caught.message
     return Trial(channel=channel, address=masked(channel, address), error=error)

@@ -216,7 +216,7 @@ async def follow_users(office: Office, policies: PolicyFile | None) -> AsyncIter
 async def tell(office: Office) -> None:
     """Have this process know of changed users sooner than PostgreSQL tells it."""
     office.keyring.forget()
-    if isinstance(office.book, PolicyFile) or office.ways:
+    if isinstance(office.book, PolicyFile) or office.available:
         everyone = await list_users(office)
         reach(office, everyone)
         if isinstance(office.book, PolicyFile):
@@ -231,10 +231,12 @@ def reach(office: Office, everyone: Iterable[User]) -> None:
     """
     wanted = {channel for user in everyone for channel, _ in user.ways}
     before = office.channels.keys()
-    others = {name: each for name, each in office.channels.items() if name not in office.ways}
-    office.channels = others | {name: way for name, way in office.ways.items() if name in wanted}
-    missing = wanted - {*office.ways, *office.channels}
-    if office.ways and missing and office.channels.keys() != before:
+    others = {name: each for name, each in office.channels.items() if name not in office.available}
+    office.channels = others | {
+        name: way for name, way in office.available.items() if name in wanted
+    }
+    missing = wanted - {*office.available, *office.channels}
+    if office.available and missing and office.channels.keys() != before:
         log.warning(
             "nobody is told by e-mail: users have addresses, and there is no [smtp]",
             channels=sorted(missing),

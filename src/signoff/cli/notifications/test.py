@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from signoff.channel_setup import channels
 from signoff.cli.errors import FAILED
 from signoff.cli.options import AsJson
 from signoff.cli.output import Column, plain, print_json, print_table
@@ -14,7 +15,6 @@ from signoff.cli.session import open_desk, run, with_mail_folder
 from signoff.clock import utcnow
 from signoff.service.try_channels import Trial, try_channels
 from signoff.service.users import get_user
-from signoff.ways import channels
 
 
 def test(

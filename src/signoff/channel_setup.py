@@ -1,4 +1,4 @@
-"""The ways to reach people that a project's settings make."""
+"""The channels that a project's settings set up."""
 
 from __future__ import annotations
 
