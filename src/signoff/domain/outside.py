@@ -25,6 +25,16 @@ _EVERYWHERE = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 """IPv6 addresses that stand for an IPv4 one (RFC 6052)."""
 
+_KEPT: tuple[Network, ...] = (
+    # Kept for protocols (RFC 6890), of which older Pythons know only a part; Oracle's cloud has
+    # had its metadata at 192.0.0.192.
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),  # relays to IPv6 that are no more (RFC 7526)
+    IPv4Network("168.63.129.16/32"),  # what Azure tells machines about themselves
+    IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+)
+"""Networks that are not outside, whatever the standard library says of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
@@ -72,6 +82,8 @@ def is_outside(address: Address) -> bool:
     Not this machine, private networks, those of a link (where clouds have their metadata), groups
     of receivers, or whatever else is kept for something.
     """
+    if any(address in kept for kept in _KEPT if kept.version == address.version):
+        return False
     if isinstance(address, IPv4Address):
         return address.is_global and not address.is_multicast
     if address in _NAT64:
