@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -94,18 +93,6 @@ async def signed_in(conn: Connection, issuer: str, subject: str, *, at: datetime
     )
     row = await cursor.fetchone()
     return row is not None and row["made_user"]
-
-
-async def of_users(conn: Connection, users: Sequence[str]) -> list[Identity]:
-    """Who these users are at providers."""
-    cursor = await conn.execute(
-        """
-        SELECT issuer, subject, user_name, made_user, linked_at, signed_in_at
-          FROM identities WHERE user_name = ANY(%s) ORDER BY user_name, issuer
-        """,
-        (list(users),),
-    )
-    return [Identity(user=row.pop("user_name"), **row) async for row in cursor]
 
 
 async def unlink(conn: Connection, user: str) -> list[Identity]:

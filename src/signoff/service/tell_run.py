@@ -39,16 +39,6 @@ async def tell_end(
     """
     if not is_told(run):
         return
-    ended = replace(run, status=status, error=error, updated_at=at)
-    payload = {
-        **run_json(ended),
-        "run_started_at": run.updated_at.isoformat(),
-        "run_ended_at": at.isoformat(),
-        "values": values,
-    }
-    if status is RunStatus.PAUSED:
-        waiting = await requests.waiting(conn, [run.thread_id])
-        payload["interrupts"] = interrupts_json(waiting.get(run.thread_id, []))
     await messages.insert(
         conn,
         [
@@ -63,7 +53,24 @@ async def tell_end(
                 channel=RUN,
                 address=run.options[OPTION],
                 due_at=at,
-                payload=payload,
+                payload=await _payload(conn, run, status, values=values, error=error, at=at),
             )
         ],
     )
+
+
+async def _payload(
+    conn: Connection, run: Run, status: RunStatus, *, values: Any, error: str | None, at: datetime
+) -> dict[str, Any]:
+    """What the address is told."""
+    ended = replace(run, status=status, error=error, updated_at=at)
+    payload = {
+        **run_json(ended),
+        "run_started_at": run.updated_at.isoformat(),
+        "run_ended_at": at.isoformat(),
+        "values": values,
+    }
+    if status is RunStatus.PAUSED:
+        waiting = await requests.waiting(conn, [run.thread_id])
+        payload["interrupts"] = interrupts_json(waiting.get(run.thread_id, []))
+    return payload
