@@ -37,7 +37,7 @@ def run(tests: Path, *, ci: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.no_skips", "-c", os.devnull, "-ra", tests],
         cwd=tests.parent,
-        env={**os.environ, "CI": ci},
+        env={**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
