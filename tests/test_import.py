@@ -81,3 +81,7 @@ def test_the_library_loads_no_web_framework_until_it_serves():
     loaded = modules_after("from signoff import Signoff")
     assert "langgraph.graph" in loaded
     assert not loaded & {"fastapi", "starlette", "uvicorn", "jinja2"}
+
+
+def test_a_worker_loads_no_framework_for_an_api_that_it_does_not_serve():
+    assert "fastapi" not in modules_after("import signoff.cli.worker")

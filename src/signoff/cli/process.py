@@ -14,7 +14,6 @@ from typing import Any
 
 import uvicorn
 
-from signoff.api import metrics
 from signoff.authentication import Authenticate, nobody_else
 from signoff.cli.address import AddressTaken, bind, listen, url_of
 from signoff.cli.http_server import Connection, HttpServer
@@ -116,7 +115,9 @@ class Process:
                 f"metrics_port: {error.message.partition(';')[0]}; each process on a machine takes "
                 "one of its own: set SIGNOFF_METRICS_PORT"
             ) from error
-        app = metrics.create_app(desk, desk.metrics)
+        from signoff.api.metrics import create_app  # a worker without it loads no FastAPI
+
+        app = create_app(desk, desk.metrics)
         config = uvicorn.Config(app, http=Connection, ws="none", log_config=None, access_log=False)
         server = HttpServer(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="signoff metrics")
