@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import httpx
@@ -12,7 +13,10 @@ import pytest
 
 from signoff import errors
 from signoff.client import AsyncClient, Client
+from signoff.clock import utcnow
+from signoff.db import messages
 from signoff.domain.errors import RateLimited
+from signoff.ids import new_id
 from signoff.service.keys import create_key
 from tests.api.conftest import Api, address, api
 from tests.people import as_
@@ -208,3 +212,59 @@ async def test_a_key_says_who_calls_and_too_many_calls_are_an_error_of_their_own
         with pytest.raises(RateLimited) as error:
             await desk.requests()
         assert error.value.retry_after.total_seconds() > 1
+
+
+async def test_the_audit_is_narrowed_and_listed_page_by_page(api: Api, client: Both) -> None:
+    before = utcnow()
+    await api.wait("t")
+    [request] = (await client.call("requests", thread_id="t")).items
+    first = await client.call("audit_entries", thread_id="t", limit=1)
+    rest = await client.call("audit_entries", thread_id="t", cursor=first.next_cursor)
+    told = [entry.event for entry in [*first.items, *rest.items]]
+    assert told == [entry.event for entry in (await client.call("thread_audit", "t")).items]
+    events = ["run.created", "request.opened"]
+    found = await client.call("audit_entries", event=events, since=before, sort="-at")
+    assert [entry.event for entry in found.items] == ["request.opened", "run.created"]
+    assert found.items[0].request_id == request.id
+    later = await client.call("audit_entries", since=utcnow() + timedelta(days=1))
+    assert later.items == []
+    with pytest.raises(errors.InvalidInput):
+        await client.call("audit_entries", cursor="x")
+
+
+@pytest.fixture(params=["sync", "async"])
+async def operator(request: pytest.FixtureRequest, address: str) -> Any:
+    """A client of either kind, of somebody who may do anything."""
+    both = Both(address, request.param, "admin")
+    yield both
+    await both.close()
+
+
+async def test_messages_are_listed_and_sent_again(api: Api, operator: Both) -> None:
+    now = utcnow()
+    draft = messages.Draft(
+        id=new_id(),
+        thread_id="t",
+        graph="drafts",
+        occasion="opened",
+        by="jane",
+        at=now,
+        channel="email",
+        address="tom@firm.com",
+        due_at=now + timedelta(days=1),
+        entry=1,
+    )
+    async with api.desk.office.database.transaction() as conn:
+        await messages.insert(conn, [draft])
+    [found] = (await operator.call("deliveries", state=["waiting", "dead"])).items
+    assert (found.id, found.state) == (draft.id, "waiting")
+    assert found == await operator.call("delivery", draft.id)
+    assert (await operator.call("deliveries", state="dead")).items == []
+    with pytest.raises(errors.Conflict):
+        await operator.call("redeliver", draft.id)
+    async with api.desk.office.database.transaction() as conn:
+        await conn.execute("UPDATE messages SET state = 'dead', due_at = NULL, settled_at = now()")
+    # Whoever sends may have taken it by the time that the answer tells of it.
+    assert (await operator.call("redeliver", draft.id)).id == draft.id
+    with pytest.raises(errors.DeliveryNotFound):
+        await operator.call("delivery", new_id())

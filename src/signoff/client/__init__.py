@@ -1,7 +1,7 @@
 """A client of a desk's HTTP API: `Client`, and `AsyncClient` with the same methods to await.
 
-It speaks of requests, decisions and their audit. Threads, runs and assistants have the shapes of
-LangGraph's server, and LangGraph's own SDK is their client.
+It speaks of requests, decisions, the audit and messages. Threads, runs and assistants have the
+shapes of LangGraph's server, and LangGraph's own SDK is their client.
 
     with Client("http://127.0.0.1:8124", api_key="signoff_...") as desk:
         for request in desk.requests(state="open").items:
@@ -15,27 +15,33 @@ from signoff.api.schemas import (
     Action,
     AuditEntry,
     AuditPage,
+    DeliveryPage,
     Outcome,
     Request,
     RequestPage,
+    SentMessage,
     State,
     Vote,
 )
 from signoff.client.awaiting import AsyncClient
 from signoff.client.blocking import Client
-from signoff.client.calls import Ballot, Filters
+from signoff.client.calls import AuditFilters, Ballot, DeliveryFilters, Filters
 
 __all__ = [
     "Action",
     "AsyncClient",
     "AuditEntry",
+    "AuditFilters",
     "AuditPage",
     "Ballot",
     "Client",
+    "DeliveryFilters",
+    "DeliveryPage",
     "Filters",
     "Outcome",
     "Request",
     "RequestPage",
+    "SentMessage",
     "State",
     "Vote",
 ]

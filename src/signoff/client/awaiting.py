@@ -7,9 +7,16 @@ from typing import Self, Unpack
 
 import httpx
 
-from signoff.api.schemas import AuditPage, Request, RequestPage, State
+from signoff.api.schemas import (
+    AuditPage,
+    DeliveryPage,
+    Request,
+    RequestPage,
+    SentMessage,
+    State,
+)
 from signoff.client import calls
-from signoff.client.calls import Ballot, Call, Filters, T
+from signoff.client.calls import AuditFilters, Ballot, Call, DeliveryFilters, Filters, T
 
 
 class AsyncClient:
@@ -91,6 +98,22 @@ class AsyncClient:
     async def thread_audit(self, thread_id: str, *, cursor: str | None = None) -> AuditPage:
         """As `Client.thread_audit`."""
         return await self._send(calls.thread_audit(thread_id, cursor))
+
+    async def audit_entries(self, **filters: Unpack[AuditFilters]) -> AuditPage:
+        """As `Client.audit_entries`."""
+        return await self._send(calls.audit_entries(filters))
+
+    async def deliveries(self, **filters: Unpack[DeliveryFilters]) -> DeliveryPage:
+        """As `Client.deliveries`."""
+        return await self._send(calls.deliveries(filters))
+
+    async def delivery(self, delivery_id: str) -> SentMessage:
+        """As `Client.delivery`."""
+        return await self._send(calls.delivery(delivery_id))
+
+    async def redeliver(self, delivery_id: str) -> SentMessage:
+        """As `Client.redeliver`."""
+        return await self._send(calls.redeliver(delivery_id))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -7,9 +7,16 @@ from typing import Self, Unpack
 
 import httpx
 
-from signoff.api.schemas import AuditPage, Request, RequestPage, State
+from signoff.api.schemas import (
+    AuditPage,
+    DeliveryPage,
+    Request,
+    RequestPage,
+    SentMessage,
+    State,
+)
 from signoff.client import calls
-from signoff.client.calls import Ballot, Call, Filters, T
+from signoff.client.calls import AuditFilters, Ballot, Call, DeliveryFilters, Filters, T
 
 
 class Client:
@@ -150,6 +157,42 @@ class Client:
             ThreadNotFound: There is no such thread, and never was.
         """
         return self._send(calls.thread_audit(thread_id, cursor))
+
+    def audit_entries(self, **filters: Unpack[AuditFilters]) -> AuditPage:
+        """A page of what has happened, in order, of all that one may know of.
+
+        A page with a `next_cursor` may have fewer entries than `limit`.
+
+        Raises:
+            InvalidInput: A filter or the cursor is not well formed.
+            RequestNotFound, ThreadNotFound: What it is narrowed to is not there, and never was.
+        """
+        return self._send(calls.audit_entries(filters))
+
+    def deliveries(self, **filters: Unpack[DeliveryFilters]) -> DeliveryPage:
+        """A page of messages that wait, were sent or were given up, the newest first.
+
+        Raises:
+            InvalidInput: A filter or the cursor is not well formed.
+        """
+        return self._send(calls.deliveries(filters))
+
+    def delivery(self, delivery_id: str) -> SentMessage:
+        """One message as it stands.
+
+        Raises:
+            DeliveryNotFound: There is no such message.
+        """
+        return self._send(calls.delivery(delivery_id))
+
+    def redeliver(self, delivery_id: str) -> SentMessage:
+        """Have a message that was given up sent again, under the same id.
+
+        Raises:
+            DeliveryNotFound: There is no such message.
+            Conflict: It was not given up.
+        """
+        return self._send(calls.redeliver(delivery_id))
 
     def close(self) -> None:
         """Close the connections."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -14,11 +14,13 @@ from pydantic import BaseModel, ValidationError
 
 from signoff.api.schemas import (
     AuditPage,
+    DeliveryPage,
     Priority,
     Problem,
     Request,
     RequestPage,
     RequestState,
+    SentMessage,
     State,
 )
 from signoff.domain import errors
@@ -65,6 +67,32 @@ class Ballot(TypedDict, total=False):
     """Of what the reviewer saw: refused if the request shows something else now."""
     idempotency_key: str | None
     """The same key with the same decision is decided once."""
+
+
+class AuditFilters(TypedDict, total=False):
+    """What a list of audit entries is narrowed and sorted by."""
+
+    thread_id: str
+    request_id: str
+    event: str | Sequence[str]
+    by: str
+    since: datetime
+    """What happened then or later; with its timezone."""
+    sort: str
+    """``-at`` for the newest first."""
+    limit: int
+    cursor: str
+    """`next_cursor` of the page before, with the same filters."""
+
+
+class DeliveryFilters(TypedDict, total=False):
+    """What a list of messages is narrowed by."""
+
+    state: str | Sequence[str]
+    request_id: str
+    limit: int
+    cursor: str
+    """`next_cursor` of the page before, with the same filters."""
 
 
 T = TypeVar("T", bound=BaseModel)
@@ -173,6 +201,30 @@ def thread_audit(thread_id: str, cursor: str | None) -> Call[AuditPage]:
     """A page of what has happened on a thread."""
     params = {"thread_id": thread_id, "cursor": cursor or "0"}
     return Call(path="/audit", answer=AuditPage, params=params)
+
+
+def audit_entries(filters: AuditFilters) -> Call[AuditPage]:
+    """A page of what has happened."""
+    params: dict[str, Any] = dict(filters)
+    if "since" in filters:
+        params["since"] = filters["since"].isoformat()
+    return Call(path="/audit", answer=AuditPage, params=params)
+
+
+def deliveries(filters: DeliveryFilters) -> Call[DeliveryPage]:
+    """A page of messages."""
+    return Call(path="/deliveries", answer=DeliveryPage, params=dict(filters))
+
+
+def delivery(delivery_id: str) -> Call[SentMessage]:
+    """One message."""
+    return Call(path=f"/deliveries/{quote(str(delivery_id), safe='')}", answer=SentMessage)
+
+
+def redeliver(delivery_id: str) -> Call[SentMessage]:
+    """Have a message sent again."""
+    path = f"/deliveries/{quote(str(delivery_id), safe='')}/redelivery"
+    return Call(path=path, answer=SentMessage, method="POST")
 
 
 def _path(request_id: str, *below: str) -> str:
