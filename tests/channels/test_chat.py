@@ -176,7 +176,16 @@ async def test_variables_in_an_address_are_those_of_whoever_sends(service: Servi
 
 @pytest.mark.parametrize(
     "address",
-    ["syslog://", "json://127.0.0.1/x", "dbus://", "${ALL}", "slack://", "slack://a", "ntfy://"],
+    [
+        "syslog://",
+        "json://127.0.0.1/x",
+        "dbus://",
+        "${ALL}",
+        "slack://",
+        "slack://a",
+        "ntfy://",
+        "tgram://123456789:abcdefghijklmnopqrstuvwxyz_12345678/42?%54emplate=/etc/passwd",
+    ],
 )
 async def test_an_address_that_leads_to_no_people_is_given_up_at_once(address: str):
     with pytest.raises(ChannelError) as raised:

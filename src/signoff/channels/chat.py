@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 from urllib3.util import connection as urllib3_connection
 
@@ -110,6 +111,12 @@ class ChatChannel:
             channel_of(full)
         except ValueError as error:
             raise ChannelError(str(error), permanent=True) from error
+        if "template" in {name.lower() for name, _ in parse_qsl(full.partition("?")[2])}:
+            raise ChannelError(
+                f"{masked(self._name, address)} names a template, which would be a file of the"
+                " machine that sends",
+                permanent=True,
+            )
         import apprise  # a quarter of a second, for those who tell somebody in a chat
 
         asset = apprise.AppriseAsset(
