@@ -67,7 +67,11 @@ async def identify(request: Request, *, page: bool = False, again: bool = False)
     if inspect.isawaitable(given):
         given = await given
     if given is None:
-        raise Unauthenticated("Say who calls: send an API key as `Authorization: Bearer KEY`.")
+        raise Unauthenticated(
+            "Sign in to go on."
+            if page
+            else "Say who calls: send an API key as `Authorization: Bearer KEY`."
+        )
     if not isinstance(given, Principal):
         raise TypeError(f"authenticate() returns a Principal or None, not {type(given).__name__}")
     return given

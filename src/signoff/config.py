@@ -400,9 +400,13 @@ def _oidc_variables() -> dict[str, Any]:
     return found
 
 
+_WORDS = {"extra_forbidden": "there is no such setting", "missing": "this is needed"}
+"""What Pydantic says in words for programmers."""
+
+
 def _explain(toml: SignoffToml, error: Any) -> str:
     place = [str(each) for each in error["loc"]]
-    message = error["msg"].removeprefix("Value error, ")
+    message = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
     for variable in ("_".join(place[:2]), place[0]):
         if os.environ.get(variable := f"{PREFIX}{variable.upper()}"):
             return f"{variable}: {message}"

@@ -158,7 +158,7 @@ async def test_an_api_key_never_decides_it(desk: Signoff, user: str | None) -> N
     async with client_of(app, {"x-api-key": key}) as http:
         for method, path, body in ways(request_id):
             refused = problem(await http.request(method, path, json=body), 403, "forbidden")
-            assert "an API key cannot" in refused["detail"]
+            assert "within 15m, which an API key cannot" in refused["detail"]
     assert (await desk.request(request_id)).version == 0
 
 

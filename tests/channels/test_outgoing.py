@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
+import httpx
 import pytest
 
 from signoff.channels.outgoing import MAX_ANSWER, Answer, Outgoing, outcome_of
@@ -143,3 +145,17 @@ def test_what_an_answer_means() -> None:
     later = error(503, retry_after=format_datetime(datetime.now(UTC) + timedelta(hours=1)))
     assert later.retry_after is not None
     assert timedelta(minutes=59) < later.retry_after <= timedelta(hours=1)
+
+
+async def test_addresses_are_not_logged_since_they_hold_secrets(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with Outgoing(HERE) as outgoing:
+            url = f"http://127.0.0.1:{receiver.port}/hook?token=s3cr3t"
+            await outgoing.post(url, b"{}", {"webhook-signature": "v1,s3cr3t"})
+        async with httpx.AsyncClient(trust_env=False) as another:
+            await another.post(f"http://127.0.0.1:{receiver.port}/of-the-application")
+    assert [call.path for call in receiver.calls] == ["/hook?token=s3cr3t", "/of-the-application"]
+    assert "s3cr3t" not in caplog.text
+    assert "/of-the-application" in caplog.text

@@ -88,3 +88,4 @@ def test_durations_are_written_in_iso_8601(value, text):
 @given(st.timedeltas(timedelta(microseconds=1), duration.LONGEST))
 def test_what_is_written_reads_back_exactly(value):
     assert duration.parse(duration.isoformat(value)) == value
+    assert duration.parse(duration.short(value)) == value

@@ -400,6 +400,7 @@ async def test_no_page_without_a_principal(site: Site) -> None:
             answer = await nobody.get(path)
             assert answer.status_code == 401
             assert "Nobody is signed in" in answer.text
+            assert "Sign in to go on." in answer.text
         assert (await nobody.post("/inbox/together")).status_code == 401
 
 

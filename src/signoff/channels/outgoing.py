@@ -8,9 +8,11 @@ more than its beginning is read.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
@@ -36,6 +38,11 @@ STEP = 15.0
 """Seconds for each step after that: to write, and to wait for the next bytes."""
 
 NOTHING_INSIDE = Allowed()
+
+# HTTPX and what is beneath it log addresses and headers of calls, which hold secrets.
+_calling: ContextVar[bool] = ContextVar("calling", default=False)
+for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
+    logging.getLogger(_name).addFilter(lambda record: not _calling.get())
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Looks up the addresses of a host."""
@@ -93,6 +100,7 @@ class Outgoing:
             ChannelError: Nothing is answered; permanent where that address may not be called.
         """
         check_url(url)
+        unlogged = _calling.set(True)
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._post(url, body, headers)
@@ -100,6 +108,8 @@ class Outgoing:
             raise ChannelError("no answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
             raise ChannelError(f"no answer: {str(error) or type(error).__name__}") from error
+        finally:
+            _calling.reset(unlogged)
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         given = {"Accept-Encoding": "identity", **headers}

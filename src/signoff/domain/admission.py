@@ -124,7 +124,7 @@ def check_sign_in(principal: Principal, policy: Policy, at: datetime) -> None:
     longest = policy.sign_in_within
     if longest is None or principal.method == DEV:
         return
-    asked = f"To decide this one has signed in within {duration.isoformat(longest)}"
+    asked = f"To decide this one has signed in within {duration.short(longest)}"
     if principal.is_key:
         raise Forbidden(f"{asked}, which an API key cannot.")
     if principal.signed_in_at is None:

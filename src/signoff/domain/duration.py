@@ -89,6 +89,11 @@ def isoformat(duration: timedelta) -> str:
     return f"{sign}PT{text}"
 
 
+def short(duration: timedelta) -> str:
+    """A duration as people write it, such as `1h30m`: what `parse` makes the same of."""
+    return isoformat(duration).replace("P", "").replace("T", "").lower()
+
+
 def _within_bounds(duration: timedelta, given: object) -> timedelta:
     if duration <= timedelta():
         raise InvalidPolicy(f"{_shown(given)} is no duration to wait for: it must be above zero.")

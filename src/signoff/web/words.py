@@ -33,6 +33,12 @@ def due(deadline: datetime, now: datetime) -> str:
     return f"due in {span(left)}" if left > timedelta() else f"overdue by {span(left)}"
 
 
+def ahead(at: datetime, now: datetime) -> str:
+    """How soon something comes of itself."""
+    left = at - now
+    return f"in {span(left)}" if left > timedelta() else "any moment"
+
+
 def urgency(deadline: datetime | None, now: datetime) -> str:
     """How pressing a deadline is: `late`, `soon`, or `later`."""
     if deadline is None:
@@ -52,7 +58,7 @@ def time(at: datetime | None, now: datetime, style: str = "ago") -> Markup:
     if at is None:
         return Markup("")
     exact = moment(at)
-    said = {"ago": ago, "due": due}[style](at, now) if style != "moment" else exact
+    said = {"ago": ago, "due": due, "ahead": ahead}[style](at, now) if style != "moment" else exact
     return Markup(  # noqa: S704 - nothing in it is anybody's text  # nosec B704
         f'<time datetime="{at.isoformat(timespec="seconds")}" title="{exact}"'
         f' data-style="{style}">{said}</time>'

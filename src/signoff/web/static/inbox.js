@@ -196,6 +196,7 @@
       let said = element.textContent;
       if (element.dataset.style === "ago") said = left > -60 ? "just now" : `${span(left)} ago`;
       if (element.dataset.style === "due") said = left > 0 ? `due in ${span(left)}` : `overdue by ${span(left)}`;
+      if (element.dataset.style === "ahead") said = left > 0 ? `in ${span(left)}` : "any moment";
       if (said !== element.textContent) element.textContent = said;
       element.title = new Date(element.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
     }
