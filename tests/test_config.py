@@ -276,7 +276,10 @@ def test_a_provider_is_said_in_the_file_and_its_secret_in_the_environment(
         ('issuer = "http://a.example"\nclient_id = "x"', ":2: oidc.issuer: it is an https://"),
         ('issuer = "https://[a"\nclient_id = "x"', ":2: oidc.issuer"),
         ('issuer = "https://a.example?b"\nclient_id = "x"', ":2: oidc.issuer"),
-        ('issuer = "https://a.example"\nclient_id = "x"\nclient = 1', ":4: oidc.client: there is no such setting"),
+        (
+            'issuer = "https://a.example"\nclient_id = "x"\nclient = 1',
+            ":4: oidc.client: there is no such setting",
+        ),
         (
             'issuer = "https://a.example"\nclient_id = "x"\nallowed_groups = ["a"]',
             "allowed_groups needs groups_claim",

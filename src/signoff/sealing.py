@@ -47,7 +47,7 @@ def _key(text: str, where: str) -> bytes:
     try:
         key = base64.b64decode(text.strip(), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ConfigError(f"{where}: it is no base64") from error
+        raise ConfigError(f"{where}: it is no base64 (several keys have spaces between)") from error
     if len(key) != KEY_SIZE:
         raise ConfigError(
             f"{where}: it has {len(key)} bytes, and a key has {KEY_SIZE}: "
