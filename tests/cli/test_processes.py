@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import signal
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -307,10 +310,34 @@ def test_logs_are_json_lines_without_secrets_and_at_the_level_that_is_set(
         assert '"level": "info"' not in program.output
 
 
+TELLING = """
+public_url = "http://127.0.0.1:8124"
+outgoing_allowed = ["127.0.0.1"]
+
+[smtp]
+host = "127.0.0.1"
+port = 1
+security = "none"
+user = "signoff"
+from = "signoff@firm.com"
+
+[oidc]
+issuer = "http://127.0.0.1:1"
+client_id = "signoff"
+
+[[webhook]]
+name = "crm"
+url = "http://127.0.0.1:1/sesame-in-a-hook"
+secrets = ["env:CRM_SECRET"]
+"""
+"""Whoever is to be told, or asked who somebody is, cannot be reached."""
+
+
 def test_no_secret_is_in_a_log_and_each_line_says_what_it_is_about(
     project: Path, database_url: str
 ):
-    """A key, passwords, a session, a token in an address: at the level at which all is said."""
+    """A key, passwords, a session, a token in an address, what receivers of messages and a provider
+    are shown: at the level at which all is said."""
     (project / "graph.py").write_text(
         (project / "graph.py").read_text() + "\nimport logging\nthe_review = review\n"
         "def review(state):\n"
@@ -321,10 +348,18 @@ def test_no_secret_is_in_a_log_and_each_line_says_what_it_is_about(
     )
     url = make_conninfo(database_url, password="sesame-of-the-database")
     key = answer("keys", "create", "k", "--role", "admin", project=project, database_url=url)["key"]
-    answer("users", "add", "jane", project=project, database_url=url)
+    (project / "signoff.toml").write_text(TELLING)
+    signing = f"whsec_{b64encode(b'the secret that webhooks are signed with').decode()}"
+    loud = {
+        "SIGNOFF_LOG_LEVEL": "debug",
+        "SIGNOFF_LOG_FORMAT": "json",
+        "SIGNOFF_SMTP_PASSWORD": "sesame-of-the-mail-server",
+        "SIGNOFF_OIDC_CLIENT_SECRET": "sesame-of-the-provider",
+        "CRM_SECRET": signing,
+    }
+    answer("users", "add", "jane", "--email", "j@firm.com", project=project, database_url=url)
     right = "sesame-of-jane-herself"
     command("users", "password", "jane", project=project, database_url=url, stdin=right)
-    loud = {"SIGNOFF_LOG_LEVEL": "debug", "SIGNOFF_LOG_FORMAT": "json"}
     with all_ready(
         server := serve(project=project, database_url=url, **loud),
         other := worker(project=project, database_url=url, **loud),
@@ -338,11 +373,20 @@ def test_no_secret_is_in_a_log_and_each_line_says_what_it_is_about(
                 )
             [session] = [value for name, value in http.cookies.items() if "session" in name]
             http.get("/inbox/sesame-in-a-path?token=sesame-in-a-query")
+            assert http.get("/inbox/sign-in/oidc").status_code == 502
         ours = {"authorization": f"Bearer {key}", "x-request-id": "from-the-proxy"}
         with httpx.Client(base_url=server.url, headers=ours, timeout=30) as http:
             order = {"assistant_id": "payment", "input": {"amount": 5}, "if_not_exists": "create"}
             http.post("/threads/t1/runs/wait", json=order).raise_for_status()
             [request] = http.get("/requests").json()["items"]
+            with psycopg.connect(url, autocommit=True) as conn:
+                failed, deadline = set[str](), monotonic() + 60
+                while failed != {"webhook", "email"}:
+                    rows = conn.execute(
+                        "SELECT DISTINCT channel FROM signoff.messages WHERE error IS NOT NULL"
+                    )
+                    failed = {channel for (channel,) in rows}
+                    assert monotonic() < deadline, failed
             decision = {"action": "approve"}
             http.post(f"/requests/{request['id']}/decisions", json=decision).raise_for_status()
             http.get("/threads/t1/runs/wait?token=sesame-in-a-query")
@@ -350,7 +394,7 @@ def test_no_secret_is_in_a_log_and_each_line_says_what_it_is_about(
             http.get(f"/threads/t1/runs/{run['run_id']}/join").raise_for_status()
         assert (server.stop(), other.stop()) == (0, 0)
     said = server.output + other.output
-    for secret in (key, key[-20:], session, csrf, "sesame"):
+    for secret in (key, key[-20:], session, csrf, signing, signing[-20:], "sesame"):
         assert secret not in said
     entries = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     calls = [each for each in entries if each["event"] == "call"]
