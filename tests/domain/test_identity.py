@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from signoff.domain.errors import SignInRefused
 from signoff.domain.identity import Account, Limit, Rules, account, claim, joined
 from signoff.domain.principal import Role
-from signoff.openid_settings import OpenIdSettings
+from signoff.openid.settings import OpenIdSettings
 
 JANE = {
     "iss": "https://login.firm.com",
