@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -132,3 +133,9 @@ async def open_desk(database_url: str, tmp_path: Path) -> AsyncIterator[OpenDesk
 def _sql(server: str, statement: str, *names: str) -> None:
     with psycopg.connect(server, autocommit=True) as conn:
         conn.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@pytest.fixture(autouse=True)
+def logs_of_a_library() -> None:
+    """Logs as a program has them that sets up none, as `capture_logs` of a test before does."""
+    structlog.reset_defaults()
