@@ -15,7 +15,7 @@ from langgraph.types import interrupt
 from signoff.domain.errors import ConfigError, InvalidAnswer, InvalidPolicy
 from signoff.domain.request import Delivery, RequestState
 from signoff.graph.pauses import kinds, sections, understand
-from signoff.policy_file import load
+from signoff.policies.reading import load
 from signoff.service.decide import resume
 from tests.conftest import Clock, OpenDesk
 from tests.helpers import Log, chain, listed, settled, started, the_open, time_kept
@@ -222,7 +222,7 @@ def test_nothing_is_looked_up_at_import(install: Install) -> None:
     site = install("raise RuntimeError('imported')")
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
-        "import signoff, signoff.pauses, signoff.policies, signoff.desk\n"
+        "import signoff, signoff.pauses, signoff.policies.book, signoff.desk\n"
         "assert 'bank_pauses' not in sys.modules\n"
         "try: signoff.desk.pauses.kinds()\n"
         "except Exception as error: print(error)\n"

@@ -12,7 +12,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from signoff.policy_file import load
+from signoff.policies.reading import load
 from tests.conftest import OpenDesk
 
 README = Path(__file__).parent.parent / "README.md"

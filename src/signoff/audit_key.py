@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from signoff.config import Settings
 from signoff.domain.errors import ConfigError
-from signoff.project import shown
+from signoff.project.files import shown
 
 FILE = "audit.key"
 """The name of the file in the data folder, unless a setting names another."""

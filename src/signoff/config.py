@@ -35,10 +35,10 @@ from signoff.domain.duration import parse
 from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.domain.session import SessionRules
 from signoff.openid.settings import OpenIdSettings
-from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
+from signoff.project.files import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
 
 TABLES = ("breakpoints", "calendar", "policy", "user", "webhook")
-"""Tables of `signoff.toml` that are no settings: `signoff.policy_file` reads them."""
+"""Tables of `signoff.toml` that are no settings: `signoff.policies.reading` reads them."""
 
 PREFIX = "SIGNOFF_"
 """What the names of Signoff's environment variables begin with."""

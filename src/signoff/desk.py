@@ -31,9 +31,9 @@ from signoff.graph import loading, pauses
 from signoff.graph.loading import GraphLike
 from signoff.graph.opening import Book, Opener
 from signoff.graph.saver import SignoffSaver
-from signoff.policies import PolicyBook
-from signoff.policy_file import PolicyFile
-from signoff.project import CONFIG_FILE
+from signoff.policies.book import PolicyBook
+from signoff.policies.file import PolicyFile
+from signoff.project.files import CONFIG_FILE
 from signoff.render import request_json
 from signoff.service.migrate import check, migrate
 from signoff.service.office import Office

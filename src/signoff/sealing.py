@@ -9,7 +9,7 @@ from pathlib import Path
 from signoff.config import Settings
 from signoff.db.sealed import KEY_SIZE, Sealer
 from signoff.domain.errors import ConfigError
-from signoff.project import shown
+from signoff.project.files import shown
 
 
 def of_project(settings: Settings) -> Sealer | None:

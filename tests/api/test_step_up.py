@@ -15,7 +15,7 @@ from signoff import Principal, Role, Signoff
 from signoff.domain.policy import Policy
 from signoff.domain.principal import DEV
 from signoff.domain.user import User
-from signoff.policies import PolicyBook, Rule
+from signoff.policies.book import PolicyBook, Rule
 from signoff.service.keys import create_key
 from signoff.service.users import put_users
 from tests.api import graphs

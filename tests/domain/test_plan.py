@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from signoff import preferences
 from signoff.domain.address import CHATS, channel_of, masked
 from signoff.domain.admission import Reviewer
 from signoff.domain.notification import Occasion
@@ -17,6 +16,7 @@ from signoff.domain.policy import CALL, Policy
 from signoff.domain.request import Pause, Question, Request
 from signoff.domain.timetable import deadline, moments
 from signoff.domain.user import User
+from signoff.project import preferences
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 NIGHT = datetime(2026, 3, 4, 23, tzinfo=UTC)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signoff import preferences as tables
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.notification import Occasion
 from signoff.domain.preferences import About, Digest, Pace, Preferences, Quiet
+from signoff.project import preferences as tables
 
 HOUR = timedelta(hours=1)
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from signoff import policy_file
+from signoff.policies import reading
 from tests.examples.conftest import EXAMPLES
 
 FOLDERS = sorted(path.parent for path in EXAMPLES.glob("*/README.md"))
@@ -34,7 +34,7 @@ def test_an_example_has_a_readme_of_a_screen_a_run_and_a_test(folder: Path) -> N
 def test_the_commands_of_a_readme_name_graphs_that_are_there_and_send_json(folder: Path) -> None:
     config = folder / "signoff.toml"
     if config.exists():
-        policy_file.load(config.read_text(), path=config)
+        reading.load(config.read_text(), path=config)
     graphs = set(tomllib.loads(config.read_text()).get("graphs", {})) if config.exists() else set()
     if (folder / "langgraph.json").exists():
         graphs |= set(json.loads((folder / "langgraph.json").read_text())["graphs"])

@@ -15,14 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signoff import breakpoints, calendars, config, users
+from signoff import config
 from signoff.config import TABLES, Settings
 from signoff.domain.errors import ConfigError, InvalidPolicy
 from signoff.domain.jsontext import check
 from signoff.domain.policy import FIELDS
 from signoff.domain.user import User
-from signoff.policies import CONDITIONS
-from signoff.policy_file import load
+from signoff.policies.book import CONDITIONS
+from signoff.policies.reading import load
+from signoff.project import breakpoints, calendars, users
 from tests.fuzz.conftest import bounded
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

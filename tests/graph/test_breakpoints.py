@@ -24,8 +24,9 @@ from signoff.domain.request import Delivery, RequestState
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.front_desk import open_front_desk
 from signoff.graph.state import Place
-from signoff.policies import PolicyBook
-from signoff.policy_file import PolicyFile, load
+from signoff.policies.book import PolicyBook
+from signoff.policies.file import PolicyFile
+from signoff.policies.reading import load
 from signoff.service.keep_time import keep_time
 from signoff.service.update_state import update_state
 from tests.conftest import Clock, OpenDesk

@@ -13,8 +13,8 @@ from signoff.clock import utcnow
 from signoff.db.pool import Database
 from signoff.domain.principal import Principal, Role
 from signoff.graph.state import Place
-from signoff.policies import PolicyBook
-from signoff.policy_file import load
+from signoff.policies.book import PolicyBook
+from signoff.policies.reading import load
 from signoff.service.note_policies import note_policies
 from signoff.service.update_state import update_state
 from signoff.service.verify_audit import verify_audit

@@ -13,7 +13,7 @@ from langgraph.graph import START, StateGraph
 
 from signoff import Signoff, ask
 from signoff.domain.request import Request
-from signoff.policy_file import PolicyFile
+from signoff.policies.file import PolicyFile
 from tests.conftest import Clock, OpenDesk
 from tests.helpers import time_kept
 

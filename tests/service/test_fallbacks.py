@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from signoff import Signoff
 from signoff.domain.request import Delivery, RequestState
 from signoff.domain.thread import ThreadStatus
-from signoff.policy_file import load
+from signoff.policies.reading import load
 from tests.conftest import Clock, OpenDesk
 from tests.graph.agents import ASKED, World
 from tests.helpers import Log, chain, settled, started, the_open, time_kept

@@ -13,12 +13,13 @@ import pytest
 from langgraph.graph import START, StateGraph
 from structlog.testing import capture_logs
 
-from signoff import Signoff, ask, preferences
+from signoff import Signoff, ask
 from signoff.db import audit
 from signoff.domain.audit import ACCESS
 from signoff.domain.errors import Forbidden, InvalidPolicy
 from signoff.domain.user import User
-from signoff.policy_file import PolicyFile
+from signoff.policies.file import PolicyFile
+from signoff.project import preferences
 from signoff.service.users import change_user, declare_users, list_users, put_users, remove_user
 from tests.conftest import OpenDesk
 

@@ -17,8 +17,8 @@ from signoff import Signoff, ask
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.notification import Occasion
 from signoff.domain.webhook import Webhook
-from signoff.policies import PolicyBook
-from signoff.policy_file import load
+from signoff.policies.book import PolicyBook
+from signoff.policies.reading import load
 from signoff.service.deliveries import list_deliveries, redeliver
 from signoff.service.start_run import Order, start_run
 from tests.conftest import OpenDesk

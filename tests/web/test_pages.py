@@ -11,7 +11,7 @@ import pytest
 from signoff import Role
 from signoff.domain.user import User
 from signoff.own_machine import OwnMachine
-from signoff.policies import PolicyBook
+from signoff.policies.book import PolicyBook
 from signoff.service.users import remove_user
 from signoff.web import lists, threads
 from tests.conftest import Clock, OpenDesk

@@ -8,11 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from signoff import Signoff, preferences
+from signoff import Signoff
 from signoff.db import audit
 from signoff.domain.audit import ACCESS
 from signoff.domain.principal import Principal, Role
 from signoff.domain.user import User
+from signoff.project import preferences
 from signoff.service.users import get_user, put_users
 from tests.conftest import OpenDesk
 

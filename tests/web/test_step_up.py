@@ -12,7 +12,7 @@ from signoff import Role, Signoff
 from signoff.authentication import nobody_else
 from signoff.domain.policy import Policy
 from signoff.domain.user import User
-from signoff.policies import PolicyBook, Rule
+from signoff.policies.book import PolicyBook, Rule
 from signoff.service import sessions
 from signoff.service.sessions import set_password
 from signoff.service.users import put_users

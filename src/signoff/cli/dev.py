@@ -14,7 +14,7 @@ from signoff.cli.address import refuse_strangers
 from signoff.cli.options import Host, Port
 from signoff.cli.supervisor import Supervisor
 from signoff.domain.errors import ConfigError
-from signoff.project import CONFIG_FILE, LANGGRAPH_FILE
+from signoff.project.files import CONFIG_FILE, LANGGRAPH_FILE
 
 FILES = (LANGGRAPH_FILE, CONFIG_FILE)
 

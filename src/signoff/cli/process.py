@@ -24,8 +24,8 @@ from signoff.db.pool import Database
 from signoff.desk import Signoff
 from signoff.domain.errors import ConfigError
 from signoff.log import get_logger
-from signoff.policy_file import PolicyFile
-from signoff.project import CONFIG_FILE
+from signoff.policies.file import PolicyFile
+from signoff.project.files import CONFIG_FILE
 from signoff.service.migrate import migrate
 from signoff.service.sessions import can_anybody_come_in
 from signoff.service.users import declare_users

@@ -13,7 +13,7 @@ from typing import Self
 from watchfiles import watch
 
 from signoff.domain.errors import ConfigError
-from signoff.project import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson
+from signoff.project.files import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson
 
 NOT_OURS = frozenset({"__pycache__", "node_modules", "site-packages", "build", "dist"})
 """Folders that are not looked into, and neither are hidden ones and virtual environments."""

@@ -17,7 +17,7 @@ from signoff.db.pool import probe
 from signoff.domain.errors import ConfigError, SchemaMissing
 from signoff.domain.principal import check_principal
 from signoff.front_desk import FrontDesk, open_front_desk
-from signoff.project import shown
+from signoff.project.files import shown
 
 T = TypeVar("T")
 

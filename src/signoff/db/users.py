@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from signoff import preferences
 from signoff.db.pool import Connection, Json, won
 from signoff.domain.preferences import BY_DEFAULT, Preferences
 from signoff.domain.principal import Role
 from signoff.domain.user import Absence, User
+from signoff.project import preferences
 
 COLUMNS = "name, email, groups, absences, role, graphs, addresses, preferences, chosen"
 """What is read of a user."""

@@ -114,7 +114,7 @@ class Preferences:
     timezone: tzinfo = UTC
 
     def to_json(self) -> dict[str, Any]:
-        """All preferences, as `signoff.preferences` reads them."""
+        """All preferences, as `signoff.project.preferences` reads them."""
         return {
             "notify": {
                 "channels": None if self.channels is None else list(self.channels),

@@ -15,7 +15,7 @@ from signoff.domain.timetable import deadline
 from signoff.envelope import check_groups, is_envelope
 from signoff.ids import new_id
 from signoff.log import get_logger
-from signoff.policies import PolicyBook
+from signoff.policies.book import PolicyBook
 
 log = get_logger(__name__)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from signoff.breakpoints import BreakpointForm
 from signoff.domain.errors import SignoffError
 from signoff.domain.jsontext import checked, digest, to_json
 from signoff.domain.policy import Policy
@@ -13,6 +12,7 @@ from signoff.domain.request import BREAKPOINT, Question
 from signoff.graph.pauses.base import action, line
 from signoff.graph.pauses.breakpoint import ABORT, CONTINUE
 from signoff.graph.state_fields import Field, schema
+from signoff.project.breakpoints import BreakpointForm
 
 
 def question_at(

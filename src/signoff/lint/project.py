@@ -6,9 +6,9 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
-from signoff import toml_file
 from signoff.domain.principal import GROUP
-from signoff.project import CONFIG_FILE
+from signoff.project import toml_file
+from signoff.project.files import CONFIG_FILE
 
 
 def groups_around(path: Path) -> frozenset[str] | None:

@@ -9,7 +9,7 @@ from signoff.db import audit
 from signoff.db.pool import Database
 from signoff.domain.audit import POLICIES, AuditEntry
 from signoff.domain.principal import SYSTEM
-from signoff.policies import PolicyBook
+from signoff.policies.book import PolicyBook
 
 
 async def note_policies(database: Database, book: PolicyBook, *, at: datetime) -> bool:

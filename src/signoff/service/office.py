@@ -22,7 +22,7 @@ from signoff.graph.assignment import Assignment
 from signoff.graph.catalog import Catalog, assistant_id
 from signoff.graph.memory import Memory
 from signoff.graph.opening import Book
-from signoff.policies import PolicyBook
+from signoff.policies.book import PolicyBook
 from signoff.service.keyring import Keyring
 from signoff.service.rates import Rates
 from signoff.service.together import Together

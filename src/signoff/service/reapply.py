@@ -13,7 +13,7 @@ from signoff.domain.errors import RequestClosed, RequestNotFound
 from signoff.domain.policy import Policy
 from signoff.domain.request import Request
 from signoff.domain.timetable import Moment
-from signoff.policies import PolicyBook
+from signoff.policies.book import PolicyBook
 from signoff.service.amend import amend
 from signoff.service.office import Office
 from signoff.service.replay import Policies

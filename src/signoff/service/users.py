@@ -16,7 +16,7 @@ from signoff.domain.errors import DatabaseNotReady, Forbidden, UserNotFound
 from signoff.domain.principal import DEV, SYSTEM, Principal, check_user, within
 from signoff.domain.user import User
 from signoff.log import get_logger
-from signoff.policy_file import PolicyFile
+from signoff.policies.file import PolicyFile
 from signoff.service.keys import entry_of
 from signoff.service.office import Office
 from signoff.stopping import stopped

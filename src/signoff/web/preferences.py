@@ -9,13 +9,13 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from signoff import preferences as tables
 from signoff.domain.address import masked
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.notification import Occasion
 from signoff.domain.preferences import BY_DEFAULT, WEEKDAYS, Pace, Preferences
 from signoff.domain.principal import Role
 from signoff.domain.user import User
+from signoff.project import preferences as tables
 from signoff.service import preferences
 from signoff.web.form_data import FormData
 from signoff.web.route import PageRoute, Visit, page, see

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from signoff.domain.policy import Policy
 from signoff.domain.principal import GROUP
-from signoff.policies import explained
+from signoff.policies.book import explained
 from signoff.speech import PAST as PAST
 from signoff.speech import label as label
 from signoff.speech import span as span

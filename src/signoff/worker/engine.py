@@ -25,7 +25,7 @@ from signoff.domain.thread import Lease
 from signoff.graph.assignment import Assignment
 from signoff.graph.runner import Result, execute
 from signoff.log import begin_anew, bound, get_logger
-from signoff.policies import Rule
+from signoff.policies.book import Rule
 from signoff.service.anchor import anchor_audit, forget_audit
 from signoff.service.keep_time import keep_time
 from signoff.service.note_policies import note_policies

@@ -8,7 +8,7 @@ from signoff import audit_key
 from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import settings_here
-from signoff.project import shown
+from signoff.project.files import shown
 
 
 def key(*, as_json: AsJson = False) -> None:

@@ -9,9 +9,9 @@ from signoff.cli.session import open_desk, settings_here
 from signoff.domain.errors import SchemaMissing
 from signoff.domain.user import User
 from signoff.front_desk import FrontDesk
-from signoff.policies import PolicyBook
-from signoff.policy_file import read_file
-from signoff.project import CONFIG_FILE
+from signoff.policies.book import PolicyBook
+from signoff.policies.reading import read_file
+from signoff.project.files import CONFIG_FILE
 from signoff.service.users import list_users
 
 

@@ -11,7 +11,7 @@ from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
 from signoff.cli.policy.book import book_anywhere
 from signoff.cli.session import run
-from signoff.project import CONFIG_FILE, shown
+from signoff.project.files import CONFIG_FILE, shown
 
 
 def check(

@@ -11,7 +11,7 @@ from signoff.cli.output import print_json
 from signoff.cli.policy.printing import fields_json, print_fields, print_moments
 from signoff.cli.session import open_desk, run
 from signoff.domain.request import Request
-from signoff.policies import explained
+from signoff.policies.book import explained
 
 
 def explain(

@@ -8,7 +8,7 @@ from typing import Any
 
 from signoff.cli.output import Column, console, moment, plain, print_table
 from signoff.domain.timetable import Moment
-from signoff.policies import Explained
+from signoff.policies.book import Explained
 
 HAPPENS = {
     "remind": "people are reminded",

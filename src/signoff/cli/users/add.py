@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from signoff import render
-from signoff import users as tables
 from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
 from signoff.domain.principal import GROUP, Role
 from signoff.domain.user import User
+from signoff.project import users as tables
 from signoff.service import users
 
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from signoff import render
-from signoff import users as tables
 from signoff.cli.options import AsJson
 from signoff.cli.output import print_json
 from signoff.cli.session import open_desk, principal, run
 from signoff.cli.users.printing import print_users
 from signoff.domain.user import User
+from signoff.project import users as tables
 from signoff.service import users
 
 

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from signoff import render
-from signoff import users as tables
 from signoff.cli.options import AsJson
 from signoff.cli.output import Column, print_json, print_table
 from signoff.cli.session import open_desk, principal, run
 from signoff.cli.users.printing import print_users
 from signoff.domain.principal import GROUP
 from signoff.domain.user import User, groups_of
+from signoff.project import users as tables
 from signoff.service import users
 
 

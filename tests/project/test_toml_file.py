@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signoff.toml_file import Path, parse
+from signoff.project.toml_file import Path, parse
 
 
 def paths(value: Any, at: Path = ()) -> Iterator[Path]:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from signoff import fallbacks, toml_file
-from signoff.breakpoints import BreakpointForm
 from signoff.domain.calendar import Calendar
 from signoff.domain.errors import FieldError, InvalidPolicy
 from signoff.domain.policy import CALL, FIELDS, Policy, merge
@@ -20,6 +18,9 @@ from signoff.domain.request import Question
 from signoff.domain.timetable import Moment, moments
 from signoff.domain.user import People, User
 from signoff.domain.webhook import Webhook
+from signoff.policies import fallbacks
+from signoff.project import toml_file
+from signoff.project.breakpoints import BreakpointForm
 
 CONDITIONS = ("graph", "node", "kind", "topic")
 """What a table can ask of a request, apart from setting its policy."""

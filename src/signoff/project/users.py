@@ -13,8 +13,9 @@
     timezone = "Europe/Berlin"
     away = [{ from = 2026-12-21, until = 2027-01-03, substitute = "tom@firm.com" }]
 
-What there is to say about notifications is that of `signoff.preferences`. A `${NAME}` in an address
-is an environment variable of whoever sends: so the address holds no secret where it is kept.
+What there is to say about notifications is that of `signoff.project.preferences`. A `${NAME}` in an
+address is an environment variable of whoever sends: so the address holds no secret where it is
+kept.
 
 Dates are days in the user's time zone, UTC unless it is given; `until` is the last day away. What
 has an offset, such as 2026-12-21T12:00:00+01:00, is taken as the moment that it is.
@@ -26,13 +27,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, NoReturn
 
-from signoff import preferences as wishes
 from signoff.domain.address import HOSTED, SERVICES, channel_of, mailbox
 from signoff.domain.errors import FieldError, InvalidInput, InvalidPolicy
 from signoff.domain.jsontext import pointer
 from signoff.domain.preferences import BY_DEFAULT, FIELDS
 from signoff.domain.principal import GROUP, KEY, Role, check_principal
 from signoff.domain.user import Absence, User
+from signoff.project import preferences as wishes
 
 _AWAY = ("from", "until", "substitute")
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from signoff.breakpoints import BreakpointForm
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.jsontext import MAX_TITLE
-from signoff.policy_file import PolicyFile, load
+from signoff.policies.file import PolicyFile
+from signoff.policies.reading import load
+from signoff.project.breakpoints import BreakpointForm
 
 FILE = Path("signoff.toml")
 

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from signoff import calendars
 from signoff.domain.calendar import Calendar, Hours
 from signoff.domain.errors import InvalidPolicy
+from signoff.project import calendars
 
 HOUR = timedelta(hours=1)
 DAY = (Hours(9 * HOUR, 17 * HOUR),)

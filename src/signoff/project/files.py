@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from dotenv import dotenv_values
 
-from signoff import toml_file
 from signoff.domain.errors import ConfigError
+from signoff.project import toml_file
 
 CONFIG_FILE = "signoff.toml"
 LANGGRAPH_FILE = "langgraph.json"

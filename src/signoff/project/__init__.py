@@ -1,0 +1,1 @@
+"""What people write in the files of a project: a reader for each kind of table."""
