@@ -20,9 +20,12 @@ from signoff import Role, Signoff
 from signoff.authentication import nobody_else
 from signoff.db import audit
 from signoff.domain.audit import ACCESS
+from signoff.domain.errors import ProviderUnavailable
 from signoff.domain.principal import Principal
 from signoff.domain.user import User
 from signoff.openid import provider as openid
+from signoff.openid.provider import Provider
+from signoff.service import openid as service
 from signoff.service.identities import unlink
 from signoff.service.sessions import signed_in
 from signoff.service.users import get_user, list_users, put_users, remove_user
@@ -377,6 +380,44 @@ async def test_a_provider_that_does_not_answer_is_said_on_the_page(
         monkeypatch.setattr(openid, "TIMEOUT", 0.1)
         await refused(person, await person.sign_in(), "The firm does not answer", 502)
     await refused(person, await person.sign_in(), "The firm does not answer", 502)
+
+
+async def test_all_who_sign_in_at_once_wait_for_one_call_to_the_provider(
+    desk: Signoff, firm: LocalProvider
+) -> None:
+    known = Provider(desk.settings.oidc, desk.office.now)
+    calls, asked, answer = [], asyncio.Event(), asyncio.Event()
+
+    async def get(url: str) -> dict[str, Any]:
+        calls.append(url)
+        asked.set()
+        await answer.wait()
+        raise ProviderUnavailable("not now")
+
+    known._get = get  # type: ignore[method-assign]
+    first = asyncio.create_task(known.metadata())
+    others = [asyncio.create_task(known.metadata()) for _ in range(5)]
+    await asked.wait()
+    first.cancel()  # whoever has made the call may be gone before it is answered
+    answer.set()
+    found = await asyncio.gather(first, *others, return_exceptions=True)
+    assert [type(each) for each in found] == [asyncio.CancelledError, *[ProviderUnavailable] * 5]
+    assert len(calls) == 1
+    with pytest.raises(ProviderUnavailable):
+        await known.metadata()
+    assert len(calls) == 2, "nobody is told for ever that it does not answer"
+
+
+async def test_who_tries_too_often_does_not_wait_for_the_provider(
+    open_firm: OpenFirm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "TRIES", 2)
+    answers = [b"", b"", b"never asked for"]
+    async with listening(answers) as issuer:
+        person = Person(await open_firm(issuer=issuer))
+        pages = [await person.sign_in() for _ in range(3)]
+    assert [page.status_code for page in pages] == [502, 502, 429]
+    assert answers == [b"never asked for"]
 
 
 async def test_a_provider_that_breaks_on_the_way_is_said_on_the_page(

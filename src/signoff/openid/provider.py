@@ -69,7 +69,7 @@ class Provider:
         self._metadata: Mapping[str, Any] = {}
         self._known_until = 0.0
         self._keys: KeySet | None = None
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Task[Mapping[str, Any]] | None = None
 
     async def authorization_url(
         self, redirect_uri: str, *, state: str, nonce: str, verifier: str, again: bool
@@ -186,16 +186,30 @@ class Provider:
     async def metadata(self) -> Mapping[str, Any]:
         """What the provider says about itself.
 
+        All who want to know at once are told by one call, that it does not answer too: else they
+        would wait in a line, each until the call of the one before has timed out.
+
         Raises:
             ProviderUnavailable: It does not, or it is another one, or cannot be trusted.
         """
-        async with self._asking:
-            if time.monotonic() > self._known_until:
-                self._metadata = self._checked(
-                    await self._get(get_well_known_url(self.settings.issuer, external=True))
-                )
-                self._known_until = time.monotonic() + KNOWN_FOR
+        if time.monotonic() <= self._known_until:
+            return self._metadata
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask(), name="signoff provider")
+            self._asking.add_done_callback(self._asked)
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> Mapping[str, Any]:
+        self._metadata = self._checked(
+            await self._get(get_well_known_url(self.settings.issuer, external=True))
+        )
+        self._known_until = time.monotonic() + KNOWN_FOR
         return self._metadata
+
+    def _asked(self, asking: asyncio.Task[Mapping[str, Any]]) -> None:
+        self._asking = None
+        if not asking.cancelled():
+            asking.exception()  # Nobody may be left who wants to know.
 
     def _checked(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
         said = metadata.get("issuer")

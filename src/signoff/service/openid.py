@@ -60,13 +60,14 @@ async def start(
         again=again,
         started_at=at,
     )
-    url = await provider.authorization_url(
-        redirect_uri, state=state, nonce=flow.nonce, verifier=flow.verifier, again=again
-    )
     async with office.database.transaction() as conn:
         subject = f"provider from {address}"
         if not await sessions.attempt(conn, {subject: TRIES}, at=at, within=WINDOW):
             raise RateLimited("There were too many attempts. Wait a while.", retry_after=WINDOW)
+    url = await provider.authorization_url(
+        redirect_uri, state=state, nonce=flow.nonce, verifier=flow.verifier, again=again
+    )
+    async with office.database.transaction() as conn:
         await identities.delete_old(conn, before=at - LASTS)
         await identities.begin(conn, digest(state), digest(browser), flow)
     return url
