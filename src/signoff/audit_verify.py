@@ -350,6 +350,11 @@ def public_key_of(given: str) -> str:
     return base64.b64encode(der[12:]).decode()
 
 
+def number(count: int, one: str, more: str = "") -> str:
+    """How many there are of something."""
+    return f"{count} {one if count == 1 else more or one + 's'}"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Verify, print, and return the exit code."""
     parser = argparse.ArgumentParser(description="Verify a bundle of Signoff's audit.")
@@ -370,16 +375,20 @@ def main(arguments: list[str] | None = None) -> int:
         return 1 if found else 0
     for each in found:
         print(each)
+    entries = number(counts["entries"], "entry", "entries")
+    threads = number(counts["threads"], "thread")
+    requests = number(counts["requests"], "request")
     print(
-        "{entries} entries of {threads} threads, {hidden} of them by their digest alone; "
-        "{anchors} anchors; {requests} requests, of {shown} what was shown".format(**counts)
+        f"{entries} of {threads}, {counts['hidden']} of them by their digest alone; "
+        f"{number(counts['anchors'], 'anchor')}; {requests}, of {counts['shown']} what was shown"
     )
     if counts["unanchored"]:
-        print(f"{counts['unanchored']} entries are not anchored: they are held by their chain only")
+        loose = number(counts["unanchored"], "entry is", "entries are")
+        print(f"{loose} not anchored: held by the chain only")
     if not trusted and counts["public_keys"]:
         print("the anchors are signed with", ", ".join(counts["public_keys"]))
         print("compare that with the key that you know, or say it with --public-key")
-    print(f"{len(found)} findings" if found else "everything is as it was written")
+    print(number(len(found), "finding") if found else "everything is as it was written")
     return 1 if found else 0
 
 

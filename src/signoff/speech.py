@@ -1,4 +1,4 @@
-"""Durations and actions in words, the same on pages and in messages."""
+"""Numbers, durations and actions in words, the same on pages, in messages and in a terminal."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def span(time: timedelta) -> str:
         return f"{time // HOUR} h" + (f" {minutes} min" if minutes and time < 6 * HOUR else "")
     hours = time % DAY // HOUR
     return f"{time // DAY} d" + (f" {hours} h" if hours and time < 3 * DAY else "")
+
+
+def number(count: int, one: str, more: str = "") -> str:
+    """How many there are of something: `1 thread`, `2 threads`, or whatever `more` are called."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def label(word: str) -> str:

@@ -99,7 +99,7 @@ def test_export_writes_a_bundle_that_verifies_itself(signoff: Cli, begin: Begin,
     done = signoff("audit", "export", "--thread", "t1")
     assert (done.code, done.out) == (
         0,
-        "audit.zip: 2 entries of 1 threads, 1 requests, 1 anchors\n",
+        "audit.zip: 2 entries of 1 thread, 1 request, 1 anchor\n",
     )
     with zipfile.ZipFile(project / "audit.zip") as bundle:
         bundle.extract("verify.py", project)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 
@@ -128,8 +129,9 @@ def test_a_password_is_set_from_standard_input_and_taken_away(
     assert "12 to 1000" in refused.err
     removed = signoff("users", "password", "jane", "--remove", "--json").json
     assert removed == {"user": "jane", "password": False}
-    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
     assert "no user nobody" in signoff("users", "password", "nobody").err
+    assert sys.stdin.read() == "short\n", "who is unknown needs no password"
 
 
 def test_a_user_is_signed_out_everywhere(signoff: Cli):

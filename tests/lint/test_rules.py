@@ -74,6 +74,11 @@ FOUND = {
         [("SO102", 3)],
     ),
     "an effect between two": ("interrupt(1)\nrequests.post('u')\ninterrupt(2)", [("SO102", 2)]),
+    "what is sent, not whom it is sent by": (
+        "smtplib.SMTP('mail').sendmail('a', 'b', 'c')\n"
+        "with smtplib.SMTP('mail') as mail:\n    mail.send_message(1)\nask('x')",
+        [("SO102", 1), ("SO102", 3)],
+    ),
     "an effect of a client": ("state.client.post('u')\nask('x')", [("SO102", 1)]),
     "an effect in what is asked": ("ask('x', show=send_it())", [("SO102", 1)]),
     "a test before": ("if random.random() < 0.5:\n    return {}\nask('x')", [("SO103", 1)]),

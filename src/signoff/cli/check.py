@@ -12,6 +12,7 @@ from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
 from signoff.domain.errors import ConfigError
 from signoff.lint import RULES, Finding, check_file, python_files
+from signoff.speech import number
 
 Codes = Annotated[
     list[str] | None,
@@ -42,7 +43,7 @@ def check(
     else:
         for each in found:
             print(plain(each))
-        print(f"{_number(len(found), 'finding')} in {_number(len(files), 'file')}.")
+        print(f"{_of(len(found), 'finding')} in {_of(len(files), 'file')}.")
     if found:
         raise typer.Exit(1)
 
@@ -73,5 +74,5 @@ def _codes(given: Iterable[str] | None, option: str) -> set[str]:
     return codes
 
 
-def _number(number: int, what: str) -> str:
-    return f"{number or 'No'} {what}{'' if number == 1 else 's'}"
+def _of(count: int, what: str) -> str:
+    return number(count, what) if count else f"No {what}s"

@@ -13,6 +13,7 @@ from signoff.cli.session import database_address, run, settings_here
 from signoff.db import migrate as schema
 from signoff.db.pool import Database, probe
 from signoff.service.encrypt import Encrypted, encrypt_all
+from signoff.speech import number
 
 
 def encrypt(*, as_json: AsJson = False) -> None:
@@ -26,7 +27,8 @@ def encrypt(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json(asdict(done))
         return
-    print(f"{done.rows:,} rows looked at, {done.rewritten:,} encrypted with the key {done.key}")
+    looked_at = f"{number(done.rows, 'row')} looked at"
+    print(f"{looked_at}, {done.rewritten:,} encrypted with the key {done.key}")
     for key in done.forgotten:
         print(f"Nothing needs the key {key} any more: remove it from the settings.")
     for key in done.in_use:

@@ -22,6 +22,7 @@ from signoff.domain.thread import ThreadStatus
 from signoff.front_desk import FrontDesk
 from signoff.service import read
 from signoff.service.read import RequestPage
+from signoff.speech import number
 
 
 def inbox(
@@ -96,7 +97,7 @@ def inbox(
     else:
         _print(page)
         if stuck:
-            threads = "1 thread" if stuck == 1 else f"{stuck} threads"
+            threads = number(stuck, "thread")
             print(f"\n{threads} cannot go on: see `signoff threads --status error`.")
 
 

@@ -14,7 +14,7 @@ from signoff.cli.asking import ask_note, ask_values
 from signoff.cli.errors import told
 from signoff.cli.options import By
 from signoff.cli.output import ago, console, due, plain
-from signoff.cli.session import open_desk, principal
+from signoff.cli.session import principal, seated
 from signoff.cli.show import print_content, print_talk, print_votes
 from signoff.clock import utcnow
 from signoff.db.request_lists import SORTS
@@ -69,16 +69,10 @@ def review(
         "q": search,
         "sort": sort,
     }
-    # Not in a coroutine: while somebody types, Ctrl-C is theirs.
-    with asyncio.Runner() as runner:
-        opened = open_desk()
-        desk = runner.run(opened.__aenter__())
-        try:
-            by = principal(desk.settings, by)
-            filters["assignee"] = by if assignee == "me" else assignee
-            Sitting(runner, desk, by).go_through(filters)
-        finally:
-            runner.run(opened.__aexit__(None, None, None))
+    with seated() as (runner, desk):
+        by = principal(desk.settings, by)
+        filters["assignee"] = by if assignee == "me" else assignee
+        Sitting(runner, desk, by).go_through(filters)
 
 
 class Sitting:

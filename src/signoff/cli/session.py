@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,6 +83,24 @@ async def open_desk() -> AsyncIterator[FrontDesk]:
         await probe(url)
         async with open_front_desk(url, settings) as desk:
             yield desk
+
+
+@contextmanager
+def seated() -> Iterator[tuple[asyncio.Runner, FrontDesk]]:
+    """A desk's counter for somebody who is asked things meanwhile, and the loop that calls run on.
+
+    Not in a coroutine: while somebody types, Ctrl-C is theirs.
+
+    Raises:
+        ConfigError, DatabaseNotReady: As with `open_desk`.
+    """
+    with asyncio.Runner() as runner:
+        opened = open_desk()
+        desk = runner.run(opened.__aenter__())
+        try:
+            yield runner, desk
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
 
 
 def principal(settings: Settings, by: str | None) -> str:

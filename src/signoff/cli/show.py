@@ -16,6 +16,7 @@ from signoff.cli.output import console, lines_of, moment, plain, print_facts, pr
 from signoff.cli.session import open_desk, run
 from signoff.domain.request import Delivery, Request, RequestState
 from signoff.graph.pauses import sections
+from signoff.speech import number
 
 
 def show(
@@ -113,7 +114,7 @@ def print_votes(out: Console, request: Request) -> None:
             if each:
                 out.print("\n".join(lines_of({name: each}, "    ")), soft_wrap=True)
     if request.missing:
-        more = "1 more vote" if request.missing == 1 else f"{request.missing} more votes"
+        more = number(request.missing, "more vote")
         out.print(f"  {more} needed, at the least")
 
 

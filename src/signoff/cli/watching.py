@@ -18,6 +18,7 @@ from signoff.clock import utcnow
 from signoff.front_desk import FrontDesk
 from signoff.service.follow import follow_requests, newest_event
 from signoff.service.read import RequestPage
+from signoff.speech import number
 
 
 async def watch(desk: FrontDesk, filters: Mapping[str, Any]) -> None:
@@ -63,8 +64,8 @@ async def _pages(
 def _screen(page: RequestPage, fresh: frozenset[str], height: int) -> Group:
     now = utcnow()
     late = sum(each.deadline is not None and each.deadline < now for each in page.items)
-    total = str(page.total) if page.total_exact else f"more than {page.total}"
-    told = ["1 request" if total == "1" else f"{total} requests"]
+    requests = number(page.total, "request")
+    told = [requests if page.total_exact else f"more than {requests}"]
     told += [f"{late} late"] if late else []
     told += [f"{len(fresh)} new"] if fresh else []
     head = f"{', '.join(told)}   {now.astimezone():%H:%M:%S}   Ctrl-C leaves"

@@ -89,7 +89,7 @@ EFFECTS = frozenset(
         *(f"{library}.{verb}" for library in ("requests", "httpx") for verb in ("patch", "delete")),
         *("subprocess.run", "subprocess.call", "subprocess.check_call", "subprocess.check_output"),
         *("subprocess.Popen", "os.system", "os.remove", "os.unlink", "os.rename", "shutil.rmtree"),
-        *("shutil.move", "smtplib.SMTP", "smtplib.SMTP_SSL"),
+        "shutil.move",
     }
 )
 EFFECT_NAMES = frozenset({"sendmail", "chat_postMessage", "publish", "charge", "refund", "commit"})

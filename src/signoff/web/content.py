@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from markupsafe import Markup
 
+from signoff.speech import number
 from signoff.text import is_markdown, markdown, visible
 
 MAX_NODES = 1500
@@ -163,7 +164,7 @@ class _Reader:
                 break
             pairs.append((visible(name[:300]), self.node(each, depth + 1)))
         return Pairs(
-            pairs, len(value) - len(pairs), depth > OPEN_DEPTH, _count(len(value), "field")
+            pairs, len(value) - len(pairs), depth > OPEN_DEPTH, number(len(value), "field")
         )
 
     def _items(self, value: Sequence[Any], depth: int) -> Items:
@@ -172,7 +173,7 @@ class _Reader:
             if not self._room(len(value) - len(items)) or len(items) >= MAX_SIBLINGS:
                 break
             items.append(self.node(each, depth + 1))
-        return Items(items, len(value) - len(items), depth > OPEN_DEPTH, _count(len(value), "item"))
+        return Items(items, len(value) - len(items), depth > OPEN_DEPTH, number(len(value), "item"))
 
     def _table(self, value: Sequence[Mapping[str, Any]], depth: int) -> Table:
         names = list(dict.fromkeys(name for row in value[:MAX_SIBLINGS] for name in row))
@@ -200,10 +201,6 @@ class _Reader:
                 )
             )
         return Chat(messages, len(value) - len(messages))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _is_chat(value: Sequence[Any]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from signoff.speech import number
 from signoff.text import visible
 
 MAX_LINES = 4000
@@ -139,7 +140,7 @@ def _compared(before: Sequence[str], after: Sequence[str]) -> Iterator[Line]:
 
 
 def _omitted(count: int) -> Line:
-    return Line("…", [Part(escape(f"{count:,} line{'' if count == 1 else 's'} as before"))])
+    return Line("…", [Part(escape(f"{number(count, 'line')} as before"))])
 
 
 def _replaced(gone: Sequence[str], new: Sequence[str]) -> Iterator[Line]:

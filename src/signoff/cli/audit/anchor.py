@@ -11,6 +11,7 @@ from signoff.clock import utcnow
 from signoff.domain.anchor import Anchor
 from signoff.domain.errors import ConfigError
 from signoff.service.anchor import anchor_audit
+from signoff.speech import number
 
 
 def anchor(*, as_json: AsJson = False) -> None:
@@ -24,7 +25,8 @@ def anchor(*, as_json: AsJson = False) -> None:
         print_json({"items": [{**each.to_json(), "digest": each.digest()} for each in written]})
         return
     for each in written:
-        print(f"anchor {each.number}:{each.digest()}, {each.entries:,} entries so far")
+        entries = number(each.entries, "entry", "entries")
+        print(f"anchor {each.number}:{each.digest()}, {entries} so far")
     if not written:
         print("Nothing was added since the last anchor.")
 

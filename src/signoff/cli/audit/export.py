@@ -23,6 +23,7 @@ from signoff.clock import utcnow
 from signoff.domain import duration
 from signoff.domain.errors import InvalidInput, InvalidPolicy
 from signoff.service.export_audit import Exported, Scope, export_bundle, export_lines
+from signoff.speech import number
 
 
 def export(
@@ -50,14 +51,16 @@ def export(
     moment = None if since is None else _moment(since)
     scope = Scope(thread_id=thread, request_id=request, since=moment)
     if lines:
-        number = run(_lines(scope, output))
+        count = run(_lines(scope, output))
         if output is not None:
-            _say(as_json, {"file": str(output), "entries": number}, f"{number:,} entries")
+            said = number(count, "entry", "entries")
+            _say(as_json, {"file": str(output), "entries": count}, said)
         return
     file = output or Path("audit.zip")
     done = run(_bundle(scope, file, shown=not as_json))
-    what = f"{done.entries:,} entries of {done.threads:,} threads, {done.requests:,} requests"
-    _say(as_json, {"file": str(file), **asdict(done)}, f"{what}, {done.anchors:,} anchors")
+    entries, threads = number(done.entries, "entry", "entries"), number(done.threads, "thread")
+    others = f"{number(done.requests, 'request')}, {number(done.anchors, 'anchor')}"
+    _say(as_json, {"file": str(file), **asdict(done)}, f"{entries} of {threads}, {others}")
 
 
 async def _bundle(scope: Scope, file: Path, *, shown: bool) -> Exported:
@@ -72,14 +75,14 @@ async def _bundle(scope: Scope, file: Path, *, shown: bool) -> Exported:
 
 
 async def _lines(scope: Scope, file: Path | None) -> int:
-    number = 0
+    count = 0
     with progress_bar("exporting", shown=file is not None) as progress:
         async with open_database() as (_, database):
             with _writing(file), _out(file) as out:
                 async for entry in export_lines(database, scope, progress=progress):
                     out.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
-                    number += 1
-    return number
+                    count += 1
+    return count
 
 
 def _moment(text: str) -> datetime:

@@ -18,6 +18,7 @@ from signoff.cli.session import run
 from signoff.clock import utcnow
 from signoff.domain.audit_check import KINDS
 from signoff.service.verify_audit import Report, Trust, verify_audit
+from signoff.speech import number
 
 PATIENCE = timedelta(minutes=10)
 """How old something may be at least without being anchored."""
@@ -76,11 +77,13 @@ async def _verify(
 
 
 def _print(report: Report) -> None:
-    seen = f"{report.entries:,} entries of {report.threads:,} threads, {report.anchors:,} anchors"
+    entries, threads = number(report.entries, "entry", "entries"), number(report.threads, "thread")
+    seen = f"{entries} of {threads}, {number(report.anchors, 'anchor')}"
     if not report.found:
         print(f"{seen}: all as they were written.")
         if report.unanchored:
-            print(f"The last {report.unanchored:,} entries are not anchored yet.")
+            loose = number(report.unanchored, "entry is", "entries are")
+            print(f"{loose} not anchored yet.")
         return
     print_table(
         [

@@ -12,6 +12,7 @@ from signoff.cli.policy.book import book_of
 from signoff.cli.session import open_desk, principal, run
 from signoff.service.reapply import Reapplied, reapply_all
 from signoff.service.reapply import reapply as reapply_one
+from signoff.speech import number
 
 
 def reapply(
@@ -41,7 +42,8 @@ def reapply(
         if each.changed:
             print(plain(f"{each.request.id} {_told(each)}: {each.request.title}"))
     changed = sum(each.changed for each in done)
-    print(f"{changed} of {len(done)} requests have another policy now.")
+    have = "has" if changed == 1 else "have"
+    print(f"{changed} of {number(len(done), 'request')} {have} another policy now.")
 
 
 async def _reapply(requests: list[str], graph: str | None, by: str | None) -> list[Reapplied]:

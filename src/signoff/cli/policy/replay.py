@@ -19,6 +19,7 @@ from signoff.domain.errors import InvalidPolicy
 from signoff.domain.replay import Replay, asked, timed_out
 from signoff.domain.request import Request
 from signoff.service.replay import replay_requests
+from signoff.speech import number
 
 
 def replay(
@@ -86,16 +87,17 @@ class Summary:
 
     def __str__(self) -> str:
         return (
-            f"{self.requests:,} requests, {self.differing:,} would have differed: others asked "
-            f"{self.asked:,}, another end {self.outcome:,}, votes refused {self.refused:,}; "
-            f"timed out {self.timed_out_after:,} instead of {self.timed_out_before:,}."
+            f"{number(self.requests, 'request')}, {self.differing:,} would have differed: "
+            f"others asked {self.asked:,}, another end {self.outcome:,}, "
+            f"votes refused {self.refused:,}; timed out "
+            f"{self.timed_out_after:,} instead of {self.timed_out_before:,}."
         )
 
 
 def _progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
         end = "\n" if done >= total else ""
-        print(f"\r{done:,} of {total:,} requests", end=end, file=sys.stderr, flush=True)
+        print(f"\r{done:,} of {number(total, 'request')}", end=end, file=sys.stderr, flush=True)
 
 
 def _line(each: Replay) -> str:

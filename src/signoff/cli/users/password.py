@@ -9,8 +9,9 @@ import typer
 
 from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
-from signoff.cli.session import open_desk, principal, run
+from signoff.cli.session import principal, seated
 from signoff.service.sessions import set_password
+from signoff.service.users import get_user
 
 
 def password(
@@ -25,8 +26,10 @@ def password(
 
     It is asked for, or read as a line from standard input if that is no terminal.
     """
-    given = None if remove else _read()
-    run(_set(name, given))
+    with seated() as (runner, desk):
+        runner.run(get_user(desk.office, name))  # Nobody types a password for somebody unknown.
+        given, by = None if remove else _read(), principal(desk.settings, None)
+        runner.run(set_password(desk.office, name, given, by=by))
     if as_json:
         print_json({"user": name, "password": not remove})
     else:
@@ -38,8 +41,3 @@ def _read() -> str:
         asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
         return asked
     return sys.stdin.readline().rstrip("\r\n")
-
-
-async def _set(name: str, password: str | None) -> None:
-    async with open_desk() as desk:
-        await set_password(desk.office, name, password, by=principal(desk.settings, None))

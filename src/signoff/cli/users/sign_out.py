@@ -10,6 +10,7 @@ from signoff.cli.options import AsJson
 from signoff.cli.output import plain, print_json
 from signoff.cli.session import open_desk, principal, run
 from signoff.service.sessions import sign_out_user
+from signoff.speech import number
 
 
 def sign_out(
@@ -22,7 +23,7 @@ def sign_out(
     if as_json:
         print_json({"user": name, "sessions_ended": ended})
     else:
-        times = "one session" if ended == 1 else f"{ended or 'no'} sessions"
+        times = number(ended, "session") if ended else "no sessions"
         print(plain(f"{name} is signed out: {times} ended."))
 
 
