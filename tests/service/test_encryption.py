@@ -15,8 +15,9 @@ from langgraph.types import Command, interrupt
 
 from signoff import Signoff, ask, audit_verify, once
 from signoff.clock import utcnow
-from signoff.db import encryption, threads
-from signoff.db.pool import Database
+from signoff.db import encryption, resealing, threads
+from signoff.db.pool import Connection, Database
+from signoff.db.sealed import key_id
 from signoff.domain.errors import CannotDecrypt, ConfigError, EncryptionKeyMissing, NotSupported
 from signoff.domain.thread import ThreadStatus
 from signoff.graph.state import Place
@@ -409,3 +410,101 @@ async def test_what_is_streamed_is_encrypted(open_desk: OpenDesk, database_url: 
     tables = dump(database_url)
     assert tables["signoff.stream_events"].count("sealed:1:") >= 2
     assert SECRET not in tables["signoff.stream_events"]
+
+
+def echo(state: State) -> State:
+    answer = ask(state["text"], show={"text": state["text"]}, actions=["approve"])
+    return {"answer": {"note": answer.note}}
+
+
+def repeat(state: State) -> State:
+    return {"text": interrupt(state["text"])}
+
+
+def echoes() -> StateGraph[Any]:
+    builder = StateGraph(State)
+    builder.add_node("echo", echo)
+    builder.add_node("repeat", repeat)
+    builder.add_edge(START, "echo")
+    builder.add_edge("echo", "repeat")
+    return builder
+
+
+LOOKALIKES = {
+    "plain": "sealed:1:",
+    "named": f"sealed:1:{key_id(bytes([1] * 32))}: with wax",
+    "whole": f"sealed:1:{key_id(bytes([1] * 32))}:{base64.b64encode(bytes(60)).decode()}",
+}
+"""What people may say that looks as if it were encrypted."""
+
+
+async def say(desk: Signoff, thread_id: str, text: str) -> None:
+    """Have a text stand wherever people and graphs can put one."""
+    config = {"configurable": {"sealed": text}}
+    await desk.start("echo", {"text": text}, thread_id=thread_id, by="sales", config=config)
+    await settled(desk, thread_id)
+    [request] = (await desk.requests(thread_id=thread_id)).items
+    await desk.comment(request.id, text, by="jane")
+    await desk.decide(request.id, "approve", note=text, by="jane")
+    await settled(desk, thread_id)
+
+
+async def is_said(desk: Signoff, thread_id: str, text: str) -> None:
+    """It is what it was, everywhere."""
+    thread = await desk.thread(thread_id)
+    assert thread.values == {"text": text, "answer": {"note": text}}
+    asked, repeated = reversed((await desk.requests(thread_id=thread_id)).items)
+    assert (asked.title, asked.payload["show"]) == (text, {"text": text})
+    assert [comment.text for comment in asked.comments] == [text]
+    assert [vote.note for vote in asked.votes] == [text]
+    assert asked.outcome is not None
+    assert asked.outcome.note == text
+    assert repeated.payload == text
+    state = await get_state(desk.office, Place(thread_id=thread_id))
+    assert (state["values"]["text"], state["metadata"]["sealed"]) == (text, text)
+
+
+async def test_a_text_from_before_that_looks_encrypted_is_what_it_was(open_desk: OpenDesk) -> None:
+    plain_desk = await open_desk({"echo": echoes()})
+    for thread_id, text in LOOKALIKES.items():
+        await say(plain_desk, thread_id, text)
+    await plain_desk.__aexit__(None, None, None)
+
+    desk = await open_desk({"echo": echoes()}, encryption_keys=KEY)
+    for thread_id, text in LOOKALIKES.items():
+        await is_said(desk, thread_id, text)
+    await encrypt_all(desk.office.database)
+    await desk.__aexit__(None, None, None)
+
+    strict = await open_desk({"echo": echoes()}, encryption_keys=KEY, encryption_strict=True)
+    for thread_id, text in LOOKALIKES.items():
+        await is_said(strict, thread_id, text)
+        [request] = (await strict.requests(thread_id=thread_id, state=["open"])).items
+        await strict.decide(request.id, "respond", values={"value": text}, by="jane")
+        assert (await settled(strict, thread_id)).values["text"] == text
+
+
+async def test_a_text_that_looks_encrypted_is_encrypted_like_any_other(
+    open_desk: OpenDesk, database_url: str
+) -> None:
+    desk = await open_desk({"echo": echoes()}, encryption_keys=KEY)
+    for thread_id, text in LOOKALIKES.items():
+        await say(desk, thread_id, text)
+        await is_said(desk, thread_id, text)
+    whole = LOOKALIKES["whole"]
+    assert {table for table, text in dump(database_url).items() if whole in text} == set()
+
+
+async def test_processes_may_begin_to_encrypt_at_once(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def takes_long(conn: Connection, _: object) -> None:
+        begun.append(conn)
+        await conn.execute("SELECT pg_sleep(0.5)")  # longer than anybody without a key may take
+
+    begun: list[Connection] = []
+    monkeypatch.setattr(encryption, "PATIENCE", "100ms")
+    monkeypatch.setattr(resealing, "seal_lookalikes", takes_long)
+    opening = (open_desk({"pay": graph()}, work=False, encryption_keys=KEY) for _ in range(3))
+    await asyncio.gather(*opening)
+    assert len(begun) == 1

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from psycopg.errors import LockNotAvailable
 
+from signoff.db import resealing
 from signoff.db.pool import KEY_LOCKS, KEYLESS, Connection, Database, lock_of
+from signoff.db.sealed import Sealer
 from signoff.domain.errors import ConfigError, EncryptionKeyMissing
 
 PATIENCE = "5s"
 """How long those without a key may take to stop, when encryption is turned on."""
+
+BEGINNING = 0x51608
+"""An advisory lock: encryption begins once."""
 
 
 async def check(conn: Connection) -> set[str]:
@@ -37,12 +42,27 @@ async def register(database: Database) -> None:
         needed = await check(conn)
         if database.sealer is None or database.sealer.first in needed:
             return
-        if not needed:
-            await _stop_keyless(conn)
+        if not needed and not await _begin(conn, database.sealer):
+            return
         await conn.execute(
             "INSERT INTO encryption_keys (id) VALUES (%s) ON CONFLICT DO NOTHING",
             (database.sealer.first,),
         )
+
+
+async def _begin(conn: Connection, sealer: Sealer) -> bool:
+    """Have everything sealed from now on that looks as if it were; False if this key does already.
+
+    Raises:
+        EncryptionKeyMissing: Another process was faster, with a key that this one has not.
+        ConfigError: A process without a key is at work.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(%s)", (BEGINNING,))
+    if needed := await check(conn):
+        return sealer.first not in needed
+    await _stop_keyless(conn)
+    await resealing.seal_lookalikes(conn, sealer)
+    return True
 
 
 async def _stop_keyless(conn: Connection) -> None:
@@ -50,6 +70,7 @@ async def _stop_keyless(conn: Connection) -> None:
     try:
         await conn.execute("SELECT set_config('lock_timeout', %s, true)", (PATIENCE,))
         await conn.execute("SELECT pg_advisory_xact_lock(%s, %s)", (KEY_LOCKS, KEYLESS))
+        await conn.execute("SELECT set_config('lock_timeout', '0', true)")
     except LockNotAvailable as error:
         raise ConfigError(
             "encryption_keys: processes without this setting use the database: stop them first, "
