@@ -13,8 +13,8 @@ from signoff.channels.view import Section
 from signoff.config import Settings
 from signoff.domain.outside import Allowed
 from signoff.domain.request import Request
-from signoff.graph import pauses
 from signoff.log import get_logger
+from signoff.pauses import any_kind
 
 SENDER = "Signoff <signoff@localhost>"
 """Of e-mails that are written to files."""
@@ -33,7 +33,7 @@ def channels(settings: Settings, *, now: Callable[[], datetime]) -> dict[str, Ch
     templates = Templates(settings.notifications.templates)
     for problem in templates.check():
         log.error("a template of the project cannot be used", problem=problem)
-    sections = pauses.sections if settings.notifications.contents else _nothing
+    sections = any_kind.sections if settings.notifications.contents else _nothing
     found: dict[str, Channel] = dict(
         chat.channels(
             sections=sections,

@@ -27,10 +27,11 @@ from signoff.db.pool import Database
 from signoff.domain.outside import Allowed
 from signoff.domain.run import Run, RunStatus
 from signoff.front_desk import FrontDesk
-from signoff.graph import loading, pauses
+from signoff.graph import loading
 from signoff.graph.loading import GraphLike
 from signoff.graph.opening import Book, Opener
 from signoff.graph.saver import SignoffSaver
+from signoff.pauses import registry
 from signoff.policies.book import PolicyBook
 from signoff.policies.file import PolicyFile
 from signoff.project.files import CONFIG_FILE
@@ -108,7 +109,7 @@ class Signoff(FrontDesk):
         self._traces = traces_of(self.settings)
 
     async def __aenter__(self) -> Self:
-        pauses.kinds()  # one of a package that cannot be used shows now, not at the first pause
+        registry.kinds()  # one of a package that cannot be used shows now, not at the first pause
         async with AsyncExitStack() as stack:
             database = await self._open_database(stack)
             self._group = GroupCommit(database)

@@ -12,7 +12,7 @@ from signoff.domain.notification import Message, Notification, Occasion
 from signoff.domain.policy import CALL, Policy
 from signoff.domain.request import Pause, Question, Request
 from signoff.domain.timetable import deadline, moments
-from signoff.graph.pauses.base import Section
+from signoff.pauses.base import Section
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

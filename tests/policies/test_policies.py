@@ -17,8 +17,8 @@ from signoff.domain.notification import Occasion
 from signoff.domain.policy import CALL, FIELDS, Fallback, Policy
 from signoff.domain.preferences import Preferences
 from signoff.domain.user import Absence, User
+from signoff.pauses.fallbacks import kind_names
 from signoff.policies.book import CONDITIONS, PolicyBook
-from signoff.policies.fallbacks import kind_names
 from signoff.policies.reading import load
 
 HOUR = timedelta(hours=1)

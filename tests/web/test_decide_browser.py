@@ -18,7 +18,7 @@ from signoff import Signoff
 from signoff.authentication import nobody_else
 from signoff.channels.email import EmailChannel
 from signoff.domain.user import User
-from signoff.graph import pauses
+from signoff.pauses import any_kind
 from signoff.service.send import send_due
 from signoff.service.users import put_users
 from signoff.worker.courier import Courier
@@ -82,7 +82,7 @@ async def test_from_an_email_to_the_graph_that_goes_on(
 ) -> None:
     inbox, server = mail
     site.office.channels["email"] = EmailChannel(
-        server, sender="signoff@firm.com", sections=pauses.sections, now=site.office.now
+        server, sender="signoff@firm.com", sections=any_kind.sections, now=site.office.now
     )
     await put_users(site.office, [User(name="jane", email="jane@firm.com")])
     run = await site.start("contracts", {"client": "Acme", "policy": {"to": ["jane"]}}, by="sales")

@@ -11,7 +11,7 @@ import typer
 
 from signoff.cli.forms import batch_items, described, item_words, typed_items
 from signoff.cli.output import plain
-from signoff.graph.pauses.schemas import followed
+from signoff.pauses.schemas import followed
 
 SCALARS = frozenset({"string", "integer", "number", "boolean", "null"})
 

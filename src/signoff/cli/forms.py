@@ -11,7 +11,7 @@ import typer
 
 from signoff.cli.output import lines_of, plain
 from signoff.domain.request import Request
-from signoff.graph.pauses.schemas import followed
+from signoff.pauses.schemas import followed
 
 ITEM = "--item"
 MESSAGES = frozenset({"reject", "respond"})

@@ -15,7 +15,7 @@ from signoff.cli.options import AsJson
 from signoff.cli.output import console, lines_of, moment, plain, print_facts, print_json, state
 from signoff.cli.session import open_desk, run
 from signoff.domain.request import Delivery, Request, RequestState
-from signoff.graph.pauses import sections
+from signoff.pauses.any_kind import sections
 from signoff.speech import number
 
 

@@ -1,1 +1,1 @@
-"""Everything that touches LangGraph: checkpoints, running graphs, understanding pauses."""
+"""Everything that touches LangGraph: checkpoints, states, running graphs."""

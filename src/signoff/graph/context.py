@@ -22,7 +22,6 @@ from signoff.domain.request import BREAKPOINT, Delivery, Pause, Question, Reques
 from signoff.graph.guard import VOID, Answers
 from signoff.graph.memory import Pausing, Trail
 from signoff.graph.opening import Opener, opened_entry
-from signoff.graph.pauses import understand
 from signoff.graph.writes import (
     Task,
     Writes,
@@ -33,6 +32,7 @@ from signoff.graph.writes import (
     interrupts,
     schema,
 )
+from signoff.pauses.any_kind import understand
 
 CHANGED = "The content changed after it was decided, so it is asked anew."
 ANEW = "It is asked anew; what was answered before is not used."

@@ -25,7 +25,7 @@ from langgraph.errors import GraphInterrupt
 from pydantic import TypeAdapter
 
 from signoff.graph.keys import RUN, SCRATCHPAD
-from signoff.graph.pauses import digest_of
+from signoff.pauses.any_kind import digest_of
 
 VOID = "void"
 """In place of a digest: an answer that is never to be used again."""

@@ -18,8 +18,8 @@ from signoff.domain.errors import ThreadBusy
 from signoff.domain.principal import SYSTEM
 from signoff.domain.thread import Lease, check_thread_id
 from signoff.graph.opening import Opener
-from signoff.graph.pauses import understand
 from signoff.graph.writes import Task, Writes, answered, finished, interrupts, schema
+from signoff.pauses.any_kind import understand
 
 
 async def checkpoint(

@@ -31,10 +31,10 @@ from signoff.graph.breakpoints import Graph, at, graph_at, last_step
 from signoff.graph.catalog import Served
 from signoff.graph.context import RunContext
 from signoff.graph.keys import INTERRUPT, NULL_TASK
-from signoff.graph.pauses.breakpoint import ABORT
 from signoff.graph.state_fields import from_json
 from signoff.graph.update import PinnedSaver, within_bounds
 from signoff.graph.writes import Task
+from signoff.pauses.breakpoint import ABORT
 
 
 class _HeldSaver(PinnedSaver):

@@ -31,12 +31,12 @@ from signoff.graph.gate import Gate
 from signoff.graph.keys import ERROR, RUN, STRICT_RESUME
 from signoff.graph.letting_go import let_go
 from signoff.graph.memory import Pausing
-from signoff.graph.pauses import resume_value
 from signoff.graph.saver import SignoffSaver
 from signoff.graph.streaming import Publisher
 from signoff.graph.wish import Wish
 from signoff.graph.writes import answered, finished, interrupts
 from signoff.log import get_logger
+from signoff.pauses.any_kind import resume_value
 
 log = get_logger(__name__)
 

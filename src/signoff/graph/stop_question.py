@@ -9,9 +9,9 @@ from signoff.domain.errors import SignoffError
 from signoff.domain.jsontext import checked, digest, to_json
 from signoff.domain.policy import Policy
 from signoff.domain.request import BREAKPOINT, Question
-from signoff.graph.pauses.base import action, line
-from signoff.graph.pauses.breakpoint import ABORT, CONTINUE
 from signoff.graph.state_fields import Field, schema
+from signoff.pauses.base import action, line
+from signoff.pauses.breakpoint import ABORT, CONTINUE
 from signoff.project.breakpoints import BreakpointForm
 
 

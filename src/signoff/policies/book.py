@@ -18,7 +18,7 @@ from signoff.domain.request import Question
 from signoff.domain.timetable import Moment, moments
 from signoff.domain.user import People, User
 from signoff.domain.webhook import Webhook
-from signoff.policies import fallbacks
+from signoff.pauses import fallbacks
 from signoff.project import toml_file
 from signoff.project.breakpoints import BreakpointForm
 

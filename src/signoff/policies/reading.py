@@ -27,7 +27,7 @@ from signoff.domain.errors import ConfigError, FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
 from signoff.domain.policy import Policy, merge
 from signoff.domain.user import People, User, unknown
-from signoff.policies import fallbacks
+from signoff.pauses import fallbacks
 from signoff.policies.book import CONDITIONS, PolicyBook, Rule
 from signoff.project import breakpoints as breakpoint_tables
 from signoff.project import calendars as calendar_tables

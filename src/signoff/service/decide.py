@@ -30,8 +30,8 @@ from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import is_thread_id
 from signoff.graph.assignment import Assignment
-from signoff.graph.pauses import ballot_of
 from signoff.ids import is_id, is_interrupt_id
+from signoff.pauses.any_kind import ballot_of
 from signoff.service.office import Office
 from signoff.service.resuming import NO_TERMS, Terms, resume_of
 from signoff.service.reviewers import as_reviewer

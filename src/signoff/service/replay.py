@@ -17,8 +17,8 @@ from signoff.domain.replay import Replay, TakenBack, replay
 from signoff.domain.request import Request
 from signoff.domain.timetable import Moment
 from signoff.domain.user import Directory
+from signoff.pauses.fallbacks import looks_at_content
 from signoff.policies.book import PolicyBook
-from signoff.policies.fallbacks import looks_at_content
 from signoff.service.office import Office
 
 BATCH = 1000

@@ -13,7 +13,7 @@ from signoff.domain.decision import Ballot
 from signoff.domain.jsontext import digest
 from signoff.domain.request import Request
 from signoff.domain.thread import Lease
-from signoff.graph.pauses import check_ballot
+from signoff.pauses.any_kind import check_ballot
 from signoff.service.amend import keep
 from signoff.service.office import Office
 from signoff.service.resuming import resume_of

@@ -41,7 +41,7 @@ from signoff.domain.errors import (
 from signoff.domain.link import Standing
 from signoff.domain.principal import DEV, Principal
 from signoff.domain.request import RequestState
-from signoff.graph.pauses import check_ballot
+from signoff.pauses.any_kind import check_ballot
 from signoff.service import inbox
 from signoff.service.links import PATH, Opened, decide_by_link, look
 from signoff.service.office import Office

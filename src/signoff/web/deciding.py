@@ -8,7 +8,7 @@ from typing import Any
 
 from signoff.domain.errors import FieldError
 from signoff.domain.request import Request, RequestState
-from signoff.graph.pauses import sections
+from signoff.pauses.any_kind import sections
 from signoff.web import content, diff, words
 from signoff.web.forms import ActionForm
 

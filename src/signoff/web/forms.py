@@ -28,7 +28,7 @@ from wtforms.form import BaseForm
 
 from signoff.domain.errors import FieldError
 from signoff.domain.jsontext import pointer
-from signoff.graph.pauses.schemas import followed
+from signoff.pauses.schemas import followed
 from signoff.web.form_data import FormData
 
 OMIT: Final = object()

@@ -16,7 +16,7 @@ from signoff.cli.policy.printing import fields_json, print_fields, print_moments
 from signoff.cli.session import run
 from signoff.clock import utcnow
 from signoff.domain.policy import Policy
-from signoff.policies.fallbacks import kind_names
+from signoff.pauses.fallbacks import kind_names
 
 
 def test(

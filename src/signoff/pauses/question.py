@@ -7,7 +7,7 @@ from typing import Any
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.policy import Policy
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.base import PauseKind, action, payload_of, title_of, topic_of
+from signoff.pauses.base import PauseKind, action, payload_of, title_of, topic_of
 
 ANSWER = {
     "type": "object",

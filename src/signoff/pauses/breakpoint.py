@@ -11,7 +11,7 @@ from typing import Any
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.request import BREAKPOINT, Question, Request
-from signoff.graph.pauses.base import PauseKind, Section, action
+from signoff.pauses.base import PauseKind, Section, action
 
 CONTINUE = "continue"
 ABORT = "abort"

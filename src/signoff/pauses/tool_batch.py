@@ -18,7 +18,7 @@ from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.policy import Policy
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.base import (
+from signoff.pauses.base import (
     Malformed,
     PauseKind,
     Section,
@@ -27,8 +27,8 @@ from signoff.graph.pauses.base import (
     line,
     payload_of,
 )
-from signoff.graph.pauses.schemas import ANY_OBJECT, Schema, properties
-from signoff.graph.pauses.tool_approval import DECISIONS, call_sections, called
+from signoff.pauses.schemas import ANY_OBJECT, Schema, properties
+from signoff.pauses.tool_approval import DECISIONS, call_sections, called
 
 MAX_ITEMS = 1000
 """The most calls that a batch may have."""

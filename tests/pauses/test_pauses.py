@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import InvalidAnswer, InvalidInput
 from signoff.domain.request import Pause, Question, Request
-from signoff.graph.pauses import (
+from signoff.pauses.any_kind import (
     ballot_of,
     check_ballot,
     digest_of,
@@ -28,7 +28,7 @@ from signoff.graph.pauses import (
     sections,
     understand,
 )
-from signoff.graph.pauses.schemas import is_object, sound
+from signoff.pauses.schemas import is_object, sound
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 EVERYTHING = ("approve", "edit", "reject", "respond")

@@ -14,7 +14,7 @@ from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.policy import Policy
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.base import (
+from signoff.pauses.base import (
     Malformed,
     PauseKind,
     Section,
@@ -23,7 +23,7 @@ from signoff.graph.pauses.base import (
     call_line,
     payload_of,
 )
-from signoff.graph.pauses.schemas import (
+from signoff.pauses.schemas import (
     ANY_OBJECT,
     Schema,
     followed,

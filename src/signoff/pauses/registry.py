@@ -11,15 +11,15 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from signoff.domain.errors import ConfigError
-from signoff.graph.pauses.agent_inbox import AgentInboxKind
-from signoff.graph.pauses.ask import AskKind
-from signoff.graph.pauses.base import PauseKind
-from signoff.graph.pauses.breakpoint import BreakpointKind
-from signoff.graph.pauses.choice import ChoiceKind
-from signoff.graph.pauses.form import FormKind
-from signoff.graph.pauses.question import QuestionKind
-from signoff.graph.pauses.tool_approval import ToolApprovalKind
-from signoff.graph.pauses.tool_batch import ToolBatchKind
+from signoff.pauses.agent_inbox import AgentInboxKind
+from signoff.pauses.ask import AskKind
+from signoff.pauses.base import PauseKind
+from signoff.pauses.breakpoint import BreakpointKind
+from signoff.pauses.choice import ChoiceKind
+from signoff.pauses.form import FormKind
+from signoff.pauses.question import QuestionKind
+from signoff.pauses.tool_approval import ToolApprovalKind
+from signoff.pauses.tool_batch import ToolBatchKind
 
 GROUP = "signoff.pauses"
 """The group of entry points; each names a subclass of `PauseKind`."""

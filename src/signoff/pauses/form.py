@@ -12,7 +12,7 @@ from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer, InvalidInput
 from signoff.domain.policy import Policy
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.base import (
+from signoff.pauses.base import (
     Malformed,
     PauseKind,
     action,
@@ -20,7 +20,7 @@ from signoff.graph.pauses.base import (
     title_of,
     topic_of,
 )
-from signoff.graph.pauses.schemas import ANY_OBJECT, Schema, is_object, member, properties
+from signoff.pauses.schemas import ANY_OBJECT, Schema, is_object, member, properties
 from signoff.schema import check_schema
 
 

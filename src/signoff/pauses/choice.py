@@ -13,7 +13,7 @@ from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.policy import Policy
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.base import (
+from signoff.pauses.base import (
     Malformed,
     PauseKind,
     Section,

@@ -13,7 +13,7 @@ from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.policy import Policy
 from signoff.domain.request import Question, Request
-from signoff.graph.pauses.base import (
+from signoff.pauses.base import (
     Malformed,
     PauseKind,
     Section,
@@ -22,8 +22,8 @@ from signoff.graph.pauses.base import (
     call_line,
     payload_of,
 )
-from signoff.graph.pauses.schemas import ANY_OBJECT, Schema, properties
-from signoff.graph.pauses.tool_approval import called
+from signoff.pauses.schemas import ANY_OBJECT, Schema, properties
+from signoff.pauses.tool_approval import called
 
 ACTIONS = ("accept", "edit", "respond", "ignore")
 """What a person may do, the most usual first; each has its switch in the config."""

@@ -11,7 +11,7 @@ from signoff.domain.jsontext import check, digest
 from signoff.domain.policy import CALL, Policy
 from signoff.domain.request import Question, Request
 from signoff.envelope import is_envelope
-from signoff.graph.pauses.base import PauseKind, Section, action
+from signoff.pauses.base import PauseKind, Section, action
 
 UNSEEN = frozenset({"policy"})
 """Parts of the envelope that are not the question: changing them leaves a decision valid."""

@@ -1,9 +1,4 @@
-"""Kinds of pauses: how a graph asks, and what it expects as the answer.
-
-Each kind is one module with a subclass of `PauseKind`. The first kind that recognises a pause reads
-it; `question` recognises everything. What looks like a kind and is none becomes a question too, and
-its remark says why.
-"""
+"""A pause of whatever kind: what it asks, what is shown of it, and which answers it takes."""
 
 from __future__ import annotations
 
@@ -15,25 +10,12 @@ from signoff.domain.errors import FieldError, InvalidAnswer, SignoffError, TooLa
 from signoff.domain.jsontext import MAX_TITLE, check, to_json
 from signoff.domain.request import Question, Request
 from signoff.envelope import is_envelope
-from signoff.graph.pauses.base import Malformed, PauseKind, Section
-from signoff.graph.pauses.registry import LAST, is_own, kind_named, kinds
 from signoff.log import get_logger
+from signoff.pauses.base import Malformed, PauseKind, Section
+from signoff.pauses.registry import LAST, is_own, kind_named, kinds
 from signoff.schema import check_schema, validate
 
 log = get_logger(__name__)
-
-__all__ = [
-    "Malformed",
-    "PauseKind",
-    "Section",
-    "ballot_of",
-    "check_ballot",
-    "digest_of",
-    "kinds",
-    "resume_value",
-    "sections",
-    "understand",
-]
 
 
 def understand(value: Any, response_schema: dict[str, Any] | None, *, node: str) -> Question:

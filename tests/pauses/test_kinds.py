@@ -14,13 +14,14 @@ from langgraph.types import interrupt
 
 from signoff.domain.errors import ConfigError, InvalidAnswer, InvalidPolicy
 from signoff.domain.request import Delivery, RequestState
-from signoff.graph.pauses import kinds, sections, understand
+from signoff.pauses.any_kind import sections, understand
+from signoff.pauses.registry import kinds
 from signoff.policies.reading import load
 from signoff.service.decide import resume
 from tests.conftest import Clock, OpenDesk
 from tests.helpers import Log, chain, listed, settled, started, the_open, time_kept
 
-HOW_TO = Path(__file__).parents[1] / "docs" / "how-to" / "kinds.md"
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "kinds.md"
 TEXT = HOW_TO.read_text(encoding="utf-8")
 MODULE = re.findall(r"```python\n(# bank_pauses.py.*?)```", TEXT, re.DOTALL)[0]
 POLICY = re.findall(r"```toml\n(\[\[policy.*?)```", TEXT, re.DOTALL)[0]
@@ -222,9 +223,9 @@ def test_nothing_is_looked_up_at_import(install: Install) -> None:
     site = install("raise RuntimeError('imported')")
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
-        "import signoff, signoff.pauses, signoff.policies.book, signoff.desk\n"
+        "import signoff, signoff.pauses.registry, signoff.policies.book, signoff.desk\n"
         "assert 'bank_pauses' not in sys.modules\n"
-        "try: signoff.desk.pauses.kinds()\n"
+        "try: signoff.pauses.registry.kinds()\n"
         "except Exception as error: print(error)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,8 +14,8 @@ from signoff.domain.decision import Ballot
 from signoff.domain.errors import FieldError, InvalidJSON
 from signoff.domain.policy import Fallback
 from signoff.domain.request import Question
-from signoff.graph.pauses import PauseKind, kinds
-from signoff.graph.pauses.base import action
+from signoff.pauses.base import PauseKind, action
+from signoff.pauses.registry import kinds
 from signoff.schema import check_answer
 
 _BREAKPOINT = (action("continue", schema={"type": "object"}), action("abort"))
