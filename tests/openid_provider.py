@@ -151,6 +151,13 @@ class LocalProvider:
         self.claims[name] = claims
         return str(user.pk)
 
+    @property
+    def key(self) -> Any:
+        """What it signs with."""
+        from oauth2_provider.models import Application
+
+        return Application.objects.get(client_id=CLIENT).jwk_key
+
     def rotate(self) -> None:
         """Sign with another key from now on, and forget the one before."""
         from oauth2_provider.settings import oauth2_settings
@@ -160,9 +167,8 @@ class LocalProvider:
     def resigned(self, token: str, **changes: Any) -> str:
         """An id token with other claims, signed as all are; None takes a claim out."""
         from jwcrypto import jwt
-        from oauth2_provider.models import Application
 
-        key = Application.objects.get(client_id=CLIENT).jwk_key
+        key = self.key
         claims = {**claims_of(token), **changes}
         claims = {name: value for name, value in claims.items() if value is not None}
         made = jwt.JWT(header={"alg": "RS256", "kid": key.thumbprint()}, claims=claims)

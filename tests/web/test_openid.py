@@ -343,6 +343,19 @@ async def test_the_provider_may_have_a_new_key(desk: Signoff, firm: LocalProvide
     assert (await person.sign_in()).status_code == 200
 
 
+async def test_a_key_that_the_provider_has_withdrawn_is_not_believed_for_ever(
+    desk: Signoff, firm: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openid, "KNOWN_FOR", 0.0)
+    leaked = firm.key
+    person = Person(desk)
+    assert (await person.sign_in()).status_code == 200
+    firm.rotate()
+    firm.twist = signed_by(leaked, "RS256", kid=leaked.thumbprint())
+    person.http.cookies.clear()
+    await refused(person, await person.sign_in(), "cannot be believed")
+
+
 @asynccontextmanager
 async def listening(answers: list[bytes]) -> AsyncIterator[str]:
     """Somebody who gives one of these answers to each call, and then none any more."""
@@ -470,6 +483,23 @@ async def test_an_answer_of_another_provider_is_none(desk: Signoff) -> None:
     person = Person(desk)
     url = f"{await person.come_back()}&iss=https%3A%2F%2Fevil.example"
     await refused(person, await person.http.get(url), "comes from another provider")
+
+
+async def test_who_always_says_that_an_answer_is_theirs_does_so_to_each_server(
+    desk: Signoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also to one that has not spoken with the provider before."""
+    told = openid.Provider._get
+
+    async def get(self: Any, url: str, *rest: Any) -> Any:
+        said = await told(self, url, *rest)
+        return {**said, "authorization_response_iss_parameter_supported": True}
+
+    person, elsewhere = Person(desk), Person(desk)
+    url = await person.come_back()
+    elsewhere.http.cookies = person.http.cookies
+    monkeypatch.setattr(openid.Provider, "_get", get)
+    await refused(elsewhere, await elsewhere.http.get(url), "comes from another provider")
 
 
 # --- who one is here -------------------------------------------------------------------------

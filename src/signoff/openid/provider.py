@@ -112,13 +112,15 @@ class Provider:
             given["id_token_hint"] = id_token
         return str(add_params_to_uri(endpoint, list(given.items())))
 
-    def check_issuer(self, said: str | None) -> None:
+    async def check_issuer(self, said: str | None) -> None:
         """Return if an answer that says so comes from this provider (RFC 9207).
 
         Raises:
             SignInRefused: It comes from another one, or it is not said and it always says so.
+            ProviderUnavailable: It cannot be found out whether it does.
         """
-        always = self._metadata.get("authorization_response_iss_parameter_supported") is True
+        metadata = await self.metadata()
+        always = metadata.get("authorization_response_iss_parameter_supported") is True
         if said != self.settings.issuer and (said is not None or always):
             raise SignInRefused("This answer comes from another provider.")
 
@@ -203,6 +205,7 @@ class Provider:
         self._metadata = self._checked(
             await self._get(get_well_known_url(self.settings.issuer, external=True))
         )
+        self._keys = None  # one may have been withdrawn
         self._known_until = time.monotonic() + KNOWN_FOR
         return self._metadata
 

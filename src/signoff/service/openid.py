@@ -125,7 +125,7 @@ async def _finish(
     address: str,
     instead_of: str | None,
 ) -> str:
-    provider.check_issuer(answer.issuer)
+    await provider.check_issuer(answer.issuer)
     if answer.error is not None or not answer.code:
         raise SignInRefused(_why(provider, answer))
     tokens = await provider.redeem(answer.code, redirect_uri, verifier=flow.verifier)
