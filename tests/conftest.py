@@ -24,6 +24,14 @@ from signoff.db.pool import Database
 from signoff.service.migrate import migrate
 
 TEMPLATE = f"signoff_template_{os.getpid()}"
+SETTINGS = {
+    "fsync": "off",
+    "max_connections": "400",
+    "shared_buffers": "16MB",
+    "max_wal_size": "128MB",
+}
+"""Of the session's server: nothing has to outlive it, and its databases are small."""
+
 _numbers = itertools.count()
 
 
@@ -34,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
         return
     folder = tmp_path_factory.mktemp("pg")
-    with embedded.start(folder, settings={"fsync": "off", "max_connections": "400"}) as started:
+    with embedded.start(folder, settings=SETTINGS) as started:
         yield started.url
 
 

@@ -28,6 +28,7 @@ import pytest
 from signoff.db import embedded, embedded_account, embedded_server
 from signoff.db.embedded import start
 from signoff.domain.errors import DatabaseUnreachable
+from tests.in_memory import MEMORY, has_room
 
 T = TypeVar("T")
 
@@ -155,7 +156,8 @@ def as_nobody(action: Callable[[], None]) -> None:
 @pytest.fixture
 def public() -> Iterator[Path]:
     """A folder of `nobody` (of ours, if we are not root) that everybody can walk to."""
-    folder = Path(tempfile.mkdtemp(prefix="signoff-test-", dir="/tmp")).resolve()
+    where = MEMORY if has_room(MEMORY) else "/tmp"
+    folder = Path(tempfile.mkdtemp(prefix="signoff-test-", dir=where)).resolve()
     folder.chmod(0o755)
     if AS_ROOT:
         shutil.chown(folder, "nobody")
