@@ -15,7 +15,8 @@ from signoff.db.messages import Item
 from signoff.domain.address import EMAIL, RUN, WEBHOOK, masked
 from signoff.domain.errors import InvalidInput, SignoffError
 from signoff.domain.key import Key
-from signoff.domain.request import BREAKPOINT, Request
+from signoff.domain.question import BREAKPOINT
+from signoff.domain.request import Request
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.thread import Thread
 from signoff.domain.user import User

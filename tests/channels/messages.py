@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from signoff.domain.decision import Ballot
 from signoff.domain.notification import Message, Notification, Occasion
 from signoff.domain.policy import CALL, Policy
-from signoff.domain.request import Pause, Question, Request
+from signoff.domain.question import Pause, Question
+from signoff.domain.request import Request
 from signoff.domain.timetable import deadline, moments
 from signoff.pauses.base import Section
 

@@ -13,7 +13,8 @@ from signoff.domain.admission import Reviewer
 from signoff.domain.notification import Occasion
 from signoff.domain.plan import Plan, plan
 from signoff.domain.policy import CALL, Policy
-from signoff.domain.request import Pause, Question, Request
+from signoff.domain.question import Pause, Question
+from signoff.domain.request import Request
 from signoff.domain.timetable import deadline, moments
 from signoff.domain.user import User
 from signoff.project import preferences

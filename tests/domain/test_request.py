@@ -22,7 +22,8 @@ from signoff.domain.errors import (
     StaleDigest,
 )
 from signoff.domain.policy import CALL, Policy
-from signoff.domain.request import Delivery, Pause, Question, Request, RequestState
+from signoff.domain.question import Pause, Question
+from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.timetable import MomentKind, deadline, moments
 
 OPENED = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -19,7 +19,8 @@ from typing_extensions import TypedDict
 
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import InvalidAnswer, InvalidInput
-from signoff.domain.request import Pause, Question, Request
+from signoff.domain.question import Pause, Question
+from signoff.domain.request import Request
 from signoff.pauses.any_kind import (
     ballot_of,
     check_ballot,

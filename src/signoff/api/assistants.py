@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from signoff.api import schemas
+from signoff.api import engine_schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.wire import selected
 from signoff.graph.catalog import Served
@@ -20,7 +20,7 @@ router = APIRouter(tags=["assistants"], route_class=Route)
 CREATED = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 """Assistants are not made but follow from the configuration; clients want a time nevertheless."""
 
-FIELDS = tuple(schemas.Assistant.model_fields)
+FIELDS = tuple(engine_schemas.Assistant.model_fields)
 
 
 class AssistantFilter(BaseModel):
@@ -43,7 +43,7 @@ class AssistantSearch(AssistantFilter):
 
 @router.post(
     "/assistants/search",
-    response_model=list[schemas.Assistant | schemas.SelectedAssistant],
+    response_model=list[engine_schemas.Assistant | engine_schemas.SelectedAssistant],
     responses=refusals(*WITH_BODY),
 )
 async def search_assistants(caller: Caller, search: AssistantSearch) -> Answer:
@@ -63,7 +63,9 @@ async def count_assistants(caller: Caller, filters: AssistantFilter) -> Answer:
     return Answer(len(_found(caller, filters)))
 
 
-@router.get("/assistants/{assistant_id}", response_model=schemas.Assistant, responses=refusals())
+@router.get(
+    "/assistants/{assistant_id}", response_model=engine_schemas.Assistant, responses=refusals()
+)
 async def get_assistant(caller: Caller, assistant_id: str) -> Answer:
     """One graph, by its name or its assistant id."""
     graph = check_graph(caller.office, caller.principal, assistant_id)
@@ -72,7 +74,7 @@ async def get_assistant(caller: Caller, assistant_id: str) -> Answer:
 
 @router.get(
     "/assistants/{assistant_id}/schemas",
-    response_model=schemas.GraphSchemas,
+    response_model=engine_schemas.GraphSchemas,
     responses=refusals(),
 )
 async def get_schemas(caller: Caller, assistant_id: str) -> Answer:
@@ -83,7 +85,7 @@ async def get_schemas(caller: Caller, assistant_id: str) -> Answer:
 
 @router.get(
     "/assistants/{assistant_id}/graph",
-    response_model=schemas.Drawing,
+    response_model=engine_schemas.Drawing,
     responses=refusals(),
 )
 async def get_graph(
@@ -100,7 +102,7 @@ async def get_graph(
 
 @router.get(
     "/assistants/{assistant_id}/subgraphs",
-    response_model=dict[str, schemas.GraphSchemas],
+    response_model=dict[str, engine_schemas.GraphSchemas],
     responses=refusals(),
 )
 async def get_subgraphs(caller: Caller, assistant_id: str, recurse: bool = False) -> Answer:
@@ -111,7 +113,7 @@ async def get_subgraphs(caller: Caller, assistant_id: str, recurse: bool = False
 
 @router.get(
     "/assistants/{assistant_id}/subgraphs/{namespace}",
-    response_model=dict[str, schemas.GraphSchemas],
+    response_model=dict[str, engine_schemas.GraphSchemas],
     responses=refusals(),
 )
 async def get_subgraphs_at(

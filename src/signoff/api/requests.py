@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from signoff.api import problems, schemas
+from signoff.api import engine_schemas, problems, schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.db.request_lists import SORTS
 from signoff.domain.decision import Ballot
@@ -191,7 +191,9 @@ async def retry(caller: Caller, request_id: str, how: Retry) -> Answer:
     return Answer(request_json(request))
 
 
-@router.get("/requests/{request_id}/state", response_model=schemas.State, responses=refusals())
+@router.get(
+    "/requests/{request_id}/state", response_model=engine_schemas.State, responses=refusals()
+)
 async def get_state(caller: Caller, request_id: str) -> Answer:
     """The exact state in which the graph asked."""
     return Answer(await state_at_pause(caller.office, request_id))

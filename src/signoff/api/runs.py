@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from signoff.api import schemas
+from signoff.api import engine_schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.waiting import KEEP_ALIVE, answer_at_end
 from signoff.api.wire import Unsupported, only, refuse, selected
@@ -29,7 +29,7 @@ from signoff.service.wait import watching
 
 router = APIRouter(tags=["runs"], route_class=Route)
 
-FIELDS = tuple(schemas.Run.model_fields)
+FIELDS = tuple(engine_schemas.Run.model_fields)
 
 
 class RunConfig(BaseModel):
@@ -143,7 +143,7 @@ class RunCreate(BaseModel):
 
 @router.post(
     "/threads/{thread_id}/runs",
-    response_model=schemas.Run,
+    response_model=engine_schemas.Run,
     responses=refusals(409, *WITH_BODY),
 )
 async def create_run(caller: Caller, request: Request, thread_id: str, order: RunCreate) -> Answer:
@@ -175,7 +175,7 @@ async def wait_for_new_run(
 
 @router.get(
     "/threads/{thread_id}/runs",
-    response_model=list[schemas.Run | schemas.SelectedRun],
+    response_model=list[engine_schemas.Run | engine_schemas.SelectedRun],
     responses=refusals(),
 )
 async def list_runs(
@@ -183,7 +183,7 @@ async def list_runs(
     thread_id: str,
     limit: Annotated[int, Query(ge=1, le=read.MAX_PAGE)] = 10,
     offset: Annotated[int, Query(ge=0, le=read.MAX_OFFSET)] = 0,
-    status: schemas.RunStatus | None = None,
+    status: engine_schemas.RunStatus | None = None,
     select: Annotated[list[Literal[FIELDS]] | None, Query()] = None,  # type: ignore[valid-type]
 ) -> Answer:
     """A thread's runs, the newest first."""
@@ -194,7 +194,9 @@ async def list_runs(
     return Answer([selected(run_json(run), select) for run in runs])
 
 
-@router.get("/threads/{thread_id}/runs/{run_id}", response_model=schemas.Run, responses=refusals())
+@router.get(
+    "/threads/{thread_id}/runs/{run_id}", response_model=engine_schemas.Run, responses=refusals()
+)
 async def get_run(caller: Caller, thread_id: str, run_id: str) -> Answer:
     """One run as it stands."""
     return Answer(run_json(await read.get_run(caller.office, thread_id, run_id)))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, StringConstraints
 
-from signoff.api import schemas
+from signoff.api import engine_schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.wire import Before, CheckpointRef, selected
 from signoff.service.read import MAX_PAGE
@@ -18,7 +18,7 @@ router = APIRouter(tags=["state"], route_class=Route)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 
-FIELDS = "|".join(schemas.State.model_fields)
+FIELDS = "|".join(engine_schemas.State.model_fields)
 
 StateField = Annotated[str, StringConstraints(pattern=rf"^({FIELDS}|values\..+)$")]
 """A field of a state, or ``values.x`` for one of its values."""
@@ -63,7 +63,7 @@ class History(BaseModel):
 
 @router.get(
     "/threads/{thread_id}/state",
-    response_model=schemas.State | schemas.SelectedState,
+    response_model=engine_schemas.State | engine_schemas.SelectedState,
     responses=refusals(),
 )
 async def latest_state(
@@ -76,7 +76,7 @@ async def latest_state(
 
 @router.post(
     "/threads/{thread_id}/state",
-    response_model=schemas.StateUpdated,
+    response_model=engine_schemas.StateUpdated,
     responses=refusals(409, *WITH_BODY),
 )
 async def post_state(caller: Caller, thread_id: str, update: StateUpdate) -> Answer:
@@ -91,7 +91,7 @@ async def post_state(caller: Caller, thread_id: str, update: StateUpdate) -> Ans
 
 @router.post(
     "/threads/{thread_id}/state/checkpoint",
-    response_model=schemas.State | schemas.SelectedState,
+    response_model=engine_schemas.State | engine_schemas.SelectedState,
     responses=refusals(*WITH_BODY),
 )
 async def state_at_checkpoint(caller: Caller, thread_id: str, at: StateAt) -> Answer:
@@ -103,7 +103,7 @@ async def state_at_checkpoint(caller: Caller, thread_id: str, at: StateAt) -> An
 
 @router.get(
     "/threads/{thread_id}/state/{checkpoint_id}",
-    response_model=schemas.State | schemas.SelectedState,
+    response_model=engine_schemas.State | engine_schemas.SelectedState,
     responses=refusals(),
 )
 async def state_at(
@@ -121,7 +121,7 @@ async def state_at(
 
 @router.get(
     "/threads/{thread_id}/history",
-    response_model=list[schemas.State | schemas.SelectedState],
+    response_model=list[engine_schemas.State | engine_schemas.SelectedState],
     responses=refusals(),
 )
 async def history(
@@ -136,7 +136,7 @@ async def history(
 
 @router.post(
     "/threads/{thread_id}/history",
-    response_model=list[schemas.State | schemas.SelectedState],
+    response_model=list[engine_schemas.State | engine_schemas.SelectedState],
     responses=refusals(*WITH_BODY),
 )
 async def post_history(caller: Caller, thread_id: str, wanted: History) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from signoff.api import runs, schemas, streams
+from signoff.api import engine_schemas, runs, streams
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.runs import RunCreate
 from signoff.api.sse import EventStream
@@ -16,7 +16,7 @@ from signoff.service.wait import new_thread_id
 router = APIRouter(tags=["runs"], route_class=Route)
 
 
-@router.post("/runs", response_model=schemas.Run, responses=refusals(409, *WITH_BODY))
+@router.post("/runs", response_model=engine_schemas.Run, responses=refusals(409, *WITH_BODY))
 async def create_run(caller: Caller, request: Request, order: RunCreate) -> Answer:
     """Start a run on a new thread, in the background."""
     return await runs.create_run(caller, request, new_thread_id(), _on_new_thread(order))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 
-from signoff.api import schemas
+from signoff.api import engine_schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.wire import Unsupported, selected
 from signoff.domain.errors import ThreadExists, ThreadNotFound
@@ -18,7 +18,7 @@ from signoff.service.wait import new_thread_id
 
 router = APIRouter(tags=["threads"], route_class=Route)
 
-FIELDS = tuple(schemas.Thread.model_fields)
+FIELDS = tuple(engine_schemas.Thread.model_fields)
 
 
 class ThreadCreate(BaseModel):
@@ -43,7 +43,7 @@ class ThreadFilter(BaseModel):
 
     metadata: dict[str, Any] | None = Field(default=None, description="Contained in the thread's.")
     values: dict[str, Any] | None = Field(default=None, description="Contained in its state.")
-    status: schemas.ThreadStatus | None = None
+    status: engine_schemas.ThreadStatus | None = None
     ids: list[str] | None = None
 
 
@@ -60,7 +60,7 @@ class ThreadSearch(ThreadFilter):
     extract: Unsupported = None
 
 
-@router.post("/threads", response_model=schemas.Thread, responses=refusals(409, *WITH_BODY))
+@router.post("/threads", response_model=engine_schemas.Thread, responses=refusals(409, *WITH_BODY))
 async def create_thread(caller: Caller, order: ThreadCreate) -> Answer:
     """Make a thread; 409 if it exists, unless `if_exists` is `do_nothing`."""
     graph = (order.metadata or {}).get("graph_id")
@@ -83,7 +83,7 @@ async def create_thread(caller: Caller, order: ThreadCreate) -> Answer:
 
 @router.post(
     "/threads/search",
-    response_model=list[schemas.Thread | schemas.SelectedThread],
+    response_model=list[engine_schemas.Thread | engine_schemas.SelectedThread],
     responses=refusals(*WITH_BODY),
 )
 async def search_threads(caller: Caller, search: ThreadSearch) -> Answer:
@@ -113,7 +113,7 @@ async def count_threads(caller: Caller, filters: ThreadFilter) -> Answer:
     return Answer(total)
 
 
-@router.get("/threads/{thread_id}", response_model=schemas.Thread, responses=refusals())
+@router.get("/threads/{thread_id}", response_model=engine_schemas.Thread, responses=refusals())
 async def get_thread(caller: Caller, thread_id: str) -> Answer:
     """One thread as it stands."""
     return Answer(thread_json(*await read.get_waiting_thread(caller.office, thread_id)))
@@ -121,7 +121,7 @@ async def get_thread(caller: Caller, thread_id: str) -> Answer:
 
 @router.patch(
     "/threads/{thread_id}",
-    response_model=schemas.Thread,
+    response_model=engine_schemas.Thread,
     responses={**refusals(*WITH_BODY), 204: {"description": "Changed, and not shown"}},
 )
 async def patch_thread(

@@ -11,6 +11,7 @@ What the desk refuses is raised as the exceptions that the library raises (`sign
 goes wrong on the way, as those of httpx.
 """
 
+from signoff.api.engine_schemas import State
 from signoff.api.schemas import (
     Action,
     AuditEntry,
@@ -20,7 +21,6 @@ from signoff.api.schemas import (
     Request,
     RequestPage,
     SentMessage,
-    State,
     Vote,
 )
 from signoff.client.awaiting import AsyncClient

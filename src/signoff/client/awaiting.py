@@ -7,14 +7,8 @@ from typing import Self, Unpack
 
 import httpx
 
-from signoff.api.schemas import (
-    AuditPage,
-    DeliveryPage,
-    Request,
-    RequestPage,
-    SentMessage,
-    State,
-)
+from signoff.api.engine_schemas import State
+from signoff.api.schemas import AuditPage, DeliveryPage, Request, RequestPage, SentMessage
 from signoff.client import calls
 from signoff.client.calls import AuditFilters, Ballot, Call, DeliveryFilters, Filters, T
 

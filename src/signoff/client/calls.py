@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from signoff.api.engine_schemas import State
 from signoff.api.schemas import (
     AuditPage,
     DeliveryPage,
@@ -21,7 +22,6 @@ from signoff.api.schemas import (
     RequestPage,
     RequestState,
     SentMessage,
-    State,
 )
 from signoff.domain import errors
 from signoff.domain.errors import (

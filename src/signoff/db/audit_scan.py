@@ -10,7 +10,7 @@ from typing import NamedTuple
 from psycopg.rows import class_row
 
 from signoff.db.pool import Connection, Database
-from signoff.db.requests import COLUMNS, VOTES, with_votes
+from signoff.db.request_rows import COLUMNS, VOTES, with_votes
 from signoff.domain.audit_check import Stored
 from signoff.domain.request import Request
 

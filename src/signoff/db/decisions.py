@@ -8,7 +8,7 @@ from typing import Any
 
 from signoff.db import audit
 from signoff.db.pool import Connection, Json
-from signoff.db.requests import passing
+from signoff.db.request_rows import passing
 from signoff.db.sealed import opened, sealed
 from signoff.domain.audit import AuditEntry
 from signoff.domain.decision import Vote

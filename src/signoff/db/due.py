@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from signoff.db.pool import Connection, Json
-from signoff.db.requests import UNSEEN_COLUMNS, passing, with_votes
+from signoff.db.request_rows import UNSEEN_COLUMNS, passing, with_votes
 from signoff.db.sealed import text
 from signoff.domain.request import Request
 

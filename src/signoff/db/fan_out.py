@@ -9,7 +9,7 @@ from typing import Any
 
 from signoff.db.audit import Cursor, told
 from signoff.db.pool import Connection
-from signoff.db.requests import UNSEEN_COLUMNS, VOTES, with_votes
+from signoff.db.request_rows import UNSEEN_COLUMNS, VOTES, with_votes
 from signoff.domain.request import Request
 
 

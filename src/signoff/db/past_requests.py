@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from signoff.db import audit, requests
+from signoff.db import audit, request_rows
 from signoff.db.pool import Connection
 from signoff.domain.request import Request
 
@@ -30,13 +30,13 @@ async def batch(
     at, last = after or (since, "00000000-0000-0000-0000-000000000000")
     cursor = await conn.execute(
         f"""
-        SELECT {requests.UNSEEN_COLUMNS}, {requests.VOTES} FROM requests
+        SELECT {request_rows.UNSEEN_COLUMNS}, {request_rows.VOTES} FROM requests
          WHERE (opened_at, id) > (%s, %s::uuid) AND opened_at <= %s
          ORDER BY opened_at, id LIMIT %s
         """,
         (at, last, until, limit),
     )
-    return [requests.with_votes(conn, row) async for row in cursor]
+    return [request_rows.with_votes(conn, row) async for row in cursor]
 
 
 async def open_batch(
@@ -46,14 +46,14 @@ async def open_batch(
     at, last = after or (datetime.min.replace(tzinfo=UTC), "00000000-0000-0000-0000-000000000000")
     cursor = await conn.execute(
         f"""
-        SELECT {requests.UNSEEN_COLUMNS}, {requests.VOTES} FROM requests
+        SELECT {request_rows.UNSEEN_COLUMNS}, {request_rows.VOTES} FROM requests
          WHERE state = 'open' AND (opened_at, id) > (%s, %s::uuid)
            AND (%s::text IS NULL OR graph = %s)
          ORDER BY opened_at, id LIMIT %s
         """,
         (at, last, graph, graph, limit),
     )
-    return [requests.with_votes(conn, row) async for row in cursor]
+    return [request_rows.with_votes(conn, row) async for row in cursor]
 
 
 async def ballots(conn: Connection, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:

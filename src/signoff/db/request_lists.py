@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from signoff.db import requests
+from signoff.db import request_rows
 from signoff.db.pool import Connection
 from signoff.domain.request import Request
 
@@ -184,16 +184,16 @@ async def page(
     conn: Connection, filter_: Filter, *, sort: str, limit: int, after: Place | None
 ) -> tuple[list[Request], Place | None, int]:
     """See `Listing`."""
-    columns = f"{requests.COLUMNS}, {requests.VOTES}"
+    columns = f"{request_rows.COLUMNS}, {request_rows.VOTES}"
     found = await look(conn, filter_, columns, sort=sort, limit=limit, after=after)
-    return [requests.with_votes(conn, row) for row in found.rows], found.following, found.total
+    return [request_rows.with_votes(conn, row) for row in found.rows], found.following, found.total
 
 
 async def of_threads(
     conn: Connection, thread_ids: Sequence[str], *, limit: int
 ) -> dict[str, list[Request] | None]:
     """The requests of each of these threads, the newest first; None for one that has more."""
-    columns = f"{requests.COLUMNS}, {requests.VOTES}"
+    columns = f"{request_rows.COLUMNS}, {request_rows.VOTES}"
     cursor = await conn.execute(
         f"""
         SELECT found.* FROM unnest(%s::text[]) AS asked (asked_id) CROSS JOIN LATERAL (
@@ -204,7 +204,7 @@ async def of_threads(
     )
     found: dict[str, list[Request]] = {each: [] for each in thread_ids}
     for row in await cursor.fetchall():
-        found[row["thread_id"]].append(requests.with_votes(conn, row))
+        found[row["thread_id"]].append(request_rows.with_votes(conn, row))
     return {id_: rows if len(rows) <= limit else None for id_, rows in found.items()}
 
 

@@ -14,16 +14,8 @@ import orjson
 from psycopg.errors import InsufficientPrivilege
 
 from signoff.db.pool import Connection, Json, OrderedJson
-from signoff.db.sealed import (
-    BYTES,
-    CLEAR_METADATA,
-    MARK,
-    SHAPES,
-    TYPE,
-    Sealer,
-    key_of,
-    place_of_entry,
-)
+from signoff.db.sealed import MARK, TYPE, Sealer, key_of, place_of_entry
+from signoff.db.sealed_parts import BYTES, CLEAR_METADATA, SHAPES
 from signoff.domain.errors import ConfigError
 
 BATCH = 200

@@ -13,6 +13,7 @@ from signoff.domain.decision import Ballot, Outcome, Vote
 from signoff.domain.errors import AlreadyClaimed, InvalidInput, RequestClosed, StaleDigest
 from signoff.domain.policy import Policy, Priority, Step
 from signoff.domain.principal import GROUP, SYSTEM, check_principal
+from signoff.domain.question import Pause, Question
 from signoff.domain.tally import missing, settle
 from signoff.domain.timetable import Moment, MomentKind, due, next_wake
 from signoff.domain.timetable import deadline as deadline_of
@@ -28,9 +29,6 @@ class RequestState(StrEnum):
     SUPERSEDED = "superseded"
 
 
-BREAKPOINT = "breakpoint"
-"""The kind of a stop before or after nodes, which LangGraph has no interrupt for."""
-
 MAX_COMMENT = 10_000
 """The longest comment, in characters."""
 
@@ -42,43 +40,6 @@ class Delivery(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
-    """What a pause asks, understood: the part of a request that comes from the graph.
-
-    ``actions`` are JSON objects with ``name``, ``label``, ``style``, ``note`` and ``schema``, the
-    JSON Schema of the values that the action takes. ``digest`` binds a decision to this content.
-    ``remark`` says why it was read as it was, where that surprises; a request keeps it as its own.
-    """
-
-    kind: str
-    title: str
-    topic: str | None
-    payload: Any
-    actions: tuple[dict[str, Any], ...]
-    policy: Policy
-    digest: str
-    response_schema: dict[str, Any] | None = None
-    remark: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pause:
-    """The place in a thread where a question was asked.
-
-    ``position`` counts the questions of the same task that were answered before this one.
-    """
-
-    thread_id: str
-    graph: str
-    node: str
-    interrupt_id: str
-    task_id: str
-    checkpoint_ns: str
-    checkpoint_id: str
-    position: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

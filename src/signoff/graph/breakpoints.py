@@ -19,7 +19,7 @@ from langgraph.constants import END, START, TAG_HIDDEN
 from langgraph.pregel import Pregel
 from langgraph.types import StateSnapshot
 
-from signoff.domain.request import Pause
+from signoff.domain.question import Pause
 from signoff.graph.keys import INTERRUPT, NULL_TASK, ROUTE, TASKS
 from signoff.graph.saver import SignoffSaver
 

@@ -12,13 +12,14 @@ from typing import Any, Protocol
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.types import Interrupt
 
-from signoff.db import audit, outcomes, requests
+from signoff.db import audit, outcomes, request_rows, requests
 from signoff.db.group import GroupCommit, Stream, Write
 from signoff.db.pool import Connection
 from signoff.db.requests import Answered
 from signoff.domain.audit import AuditEntry, of_request
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import BREAKPOINT, Delivery, Pause, Question, Request, RequestState
+from signoff.domain.question import BREAKPOINT, Pause, Question
+from signoff.domain.request import Delivery, Request, RequestState
 from signoff.graph.guard import VOID, Answers
 from signoff.graph.memory import Pausing, Trail
 from signoff.graph.opening import Opener, opened_entry
@@ -307,7 +308,7 @@ class RunContext:
             remark=remark,
         )
         self._known[pause.interrupt_id] = Tracked(request)
-        write.add("opened", requests.row(request))
+        write.add("opened", request_rows.row(request))
         write.add("audit", audit.row(opened_entry(request)))
 
     async def _revise(self, request: Request, conn: Connection) -> None:

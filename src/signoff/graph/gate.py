@@ -11,7 +11,8 @@ from langgraph.checkpoint.base import CheckpointTuple
 from signoff.db import runs
 from signoff.db.pool import Database
 from signoff.domain.errors import Conflict, InvalidInput
-from signoff.domain.request import Delivery, Question, Request, RequestState
+from signoff.domain.question import Question
+from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.run import Run, RunKind
 from signoff.graph.breakpoints import Stop, graph_at, names_of, stops
 from signoff.graph.catalog import Served

@@ -10,7 +10,8 @@ from typing import Any
 from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import InvalidPolicy
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import Pause, Question, Request
+from signoff.domain.question import Pause, Question
+from signoff.domain.request import Request
 from signoff.domain.timetable import deadline
 from signoff.envelope import check_groups, is_envelope
 from signoff.ids import new_id

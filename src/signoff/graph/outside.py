@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from signoff.db import audit, leases, notices, outcomes, requests, threads
+from signoff.db import audit, leases, notices, outcomes, request_rows, requests, threads
 from signoff.db.group import Rows, Stream, Write, execute
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -73,7 +73,7 @@ async def task_writes(
         )
         pause = task.pause(asked[interrupt_id], position=position)
         request = opener.open(question, pause, at=at)
-        write.add("opened", requests.row(request))
+        write.add("opened", request_rows.row(request))
         events.append(("request.opened", request.id))
     await execute(conn, [write])
     await _tell(conn, task.thread_id, events, at)

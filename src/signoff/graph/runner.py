@@ -21,7 +21,8 @@ from signoff.db.group import GroupCommit
 from signoff.db.pool import Database
 from signoff.domain.errors import DatabaseNotReady, LeaseLost
 from signoff.domain.jsontext import to_json
-from signoff.domain.request import BREAKPOINT, Delivery, Request, RequestState
+from signoff.domain.question import BREAKPOINT
+from signoff.domain.request import Delivery, Request, RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.graph.assignment import REASK, Assignment
 from signoff.graph.catalog import Served

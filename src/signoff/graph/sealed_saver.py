@@ -18,7 +18,8 @@ from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
 from signoff.db.pool import Database
-from signoff.db.sealed import CLEAR_METADATA, Sealer
+from signoff.db.sealed import Sealer
+from signoff.db.sealed_parts import CLEAR_METADATA
 from signoff.domain.errors import NotSupported
 
 

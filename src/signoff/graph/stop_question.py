@@ -8,7 +8,7 @@ from typing import Any
 from signoff.domain.errors import SignoffError
 from signoff.domain.jsontext import checked, digest, to_json
 from signoff.domain.policy import Policy
-from signoff.domain.request import BREAKPOINT, Question
+from signoff.domain.question import BREAKPOINT, Question
 from signoff.graph.state_fields import Field, schema
 from signoff.pauses.base import action, line
 from signoff.pauses.breakpoint import ABORT, CONTINUE

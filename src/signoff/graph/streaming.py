@@ -23,7 +23,7 @@ from langchain_core.messages import (
 
 from signoff.db import stream_events
 from signoff.db.group import GroupCommit, Stream, Write
-from signoff.domain.request import BREAKPOINT
+from signoff.domain.question import BREAKPOINT
 from signoff.domain.run import Run
 from signoff.graph.keys import INTERRUPT
 from signoff.graph.streamed import as_json, asked, shown

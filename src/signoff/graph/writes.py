@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph.types import Interrupt
 
-from signoff.domain.request import Pause
+from signoff.domain.question import Pause
 from signoff.graph.keys import CONTROL, ERROR, INTERRUPT, RESUME
 
 Writes = Sequence[tuple[str, Any]]

@@ -11,7 +11,8 @@ takes can be imported from here, see docs/how-to/kinds.md.
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.policy import Policy
-from signoff.domain.request import Question, Request
+from signoff.domain.question import Question
+from signoff.domain.request import Request
 from signoff.pauses.base import (
     Malformed,
     PauseKind,

@@ -8,7 +8,8 @@ from typing import Any
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer, SignoffError, TooLarge
 from signoff.domain.jsontext import MAX_TITLE, check, to_json
-from signoff.domain.request import Question, Request
+from signoff.domain.question import Question
+from signoff.domain.request import Request
 from signoff.envelope import is_envelope
 from signoff.log import get_logger
 from signoff.pauses.base import Malformed, PauseKind, Section

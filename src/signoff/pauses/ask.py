@@ -9,7 +9,8 @@ from signoff.domain.duration import isoformat
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.jsontext import check, digest
 from signoff.domain.policy import CALL, Policy
-from signoff.domain.request import Question, Request
+from signoff.domain.question import Question
+from signoff.domain.request import Request
 from signoff.envelope import is_envelope
 from signoff.pauses.base import PauseKind, Section, action
 

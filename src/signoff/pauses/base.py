@@ -12,7 +12,8 @@ from typing import Any, ClassVar, TypeGuard
 from signoff.domain import jsontext
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError
-from signoff.domain.request import Question, Request
+from signoff.domain.question import Question
+from signoff.domain.request import Request
 
 TITLE_KEYS = ("title", "question", "message", "instructions", "prompt", "description", "task")
 """Where authors of bare pauses put what they ask, the most telling first."""

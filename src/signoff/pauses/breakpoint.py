@@ -10,7 +10,8 @@ from typing import Any
 
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
-from signoff.domain.request import BREAKPOINT, Question, Request
+from signoff.domain.question import BREAKPOINT, Question
+from signoff.domain.request import Request
 from signoff.pauses.base import PauseKind, Section, action
 
 CONTINUE = "continue"

@@ -13,7 +13,7 @@ from signoff.domain import jsontext
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import FieldError, InvalidJSON
 from signoff.domain.policy import Fallback
-from signoff.domain.request import Question
+from signoff.domain.question import Question
 from signoff.pauses.base import PauseKind, action
 from signoff.pauses.registry import kinds
 from signoff.schema import check_answer

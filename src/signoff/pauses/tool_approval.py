@@ -13,7 +13,8 @@ from typing import Any
 from signoff.domain.decision import Ballot, Outcome
 from signoff.domain.errors import FieldError, InvalidAnswer
 from signoff.domain.policy import Policy
-from signoff.domain.request import Question, Request
+from signoff.domain.question import Question
+from signoff.domain.request import Request
 from signoff.pauses.base import (
     Malformed,
     PauseKind,

@@ -14,7 +14,7 @@ from typing import Any
 from signoff.domain.calendar import Calendar
 from signoff.domain.errors import FieldError, InvalidPolicy
 from signoff.domain.policy import CALL, FIELDS, Policy, merge
-from signoff.domain.request import Question
+from signoff.domain.question import Question
 from signoff.domain.timetable import Moment, moments
 from signoff.domain.user import People, User
 from signoff.domain.webhook import Webhook

@@ -21,7 +21,8 @@ from signoff.domain.errors import (
 )
 from signoff.domain.jsontext import check
 from signoff.domain.principal import check_principal
-from signoff.domain.request import BREAKPOINT, RequestState
+from signoff.domain.question import BREAKPOINT
+from signoff.domain.request import RequestState
 from signoff.domain.run import Run, RunKind, RunStatus
 from signoff.domain.thread import check_thread_id
 from signoff.graph.assignment import Assignment

@@ -13,7 +13,8 @@ from signoff.domain.errors import ChannelError
 from signoff.domain.notification import Message, Notification, Occasion
 from signoff.domain.policy import Policy
 from signoff.domain.principal import SYSTEM
-from signoff.domain.request import Pause, Question, Request
+from signoff.domain.question import Pause, Question
+from signoff.domain.request import Request
 from signoff.domain.user import User
 from signoff.ids import new_id
 

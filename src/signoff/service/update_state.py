@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from signoff import acting
-from signoff.db import audit, leases, notices, requests, runs, threads
+from signoff.db import audit, leases, notices, request_rows, requests, runs, threads
 from signoff.db.group import Stream, Write, execute
 from signoff.db.pool import Connection
 from signoff.domain.audit import AuditEntry
@@ -20,7 +20,8 @@ from signoff.domain.errors import (
 )
 from signoff.domain.jsontext import check
 from signoff.domain.principal import check_principal
-from signoff.domain.request import BREAKPOINT, Request, RequestState
+from signoff.domain.question import BREAKPOINT
+from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run
 from signoff.domain.thread import Lease
 from signoff.graph import update
@@ -124,7 +125,7 @@ async def _ask(
             revises=left[0].id if left else None,
             remark=UPDATED if left else None,
         )
-        write.add("opened", requests.row(request))
+        write.add("opened", request_rows.row(request))
         write.add("audit", audit.row(opened_entry(request)))
     await execute(conn, [write])
 

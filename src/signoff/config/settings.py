@@ -1,60 +1,26 @@
-"""Settings, read once: `signoff.toml` in the project's folder, and `SIGNOFF_*` above it.
-
-A project may also have a `langgraph.json`, for LangGraph's own tools. Its graphs, its folders and
-its variables are taken over.
-"""
+"""All settings there are."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
 )
 
-from signoff.domain.address import mailbox
-from signoff.domain.duration import parse
-from signoff.domain.errors import ConfigError, InvalidPolicy
+from signoff.config.messages import Notifications, Smtp
+from signoff.config.types import Duration
 from signoff.domain.session import SessionRules
 from signoff.openid.settings import OpenIdSettings
-from signoff.project.files import CONFIG_FILE, LANGGRAPH_FILE, LangGraphJson, SignoffToml
-
-TABLES = ("breakpoints", "calendar", "policy", "user", "webhook")
-"""Tables of `signoff.toml` that are no settings: `signoff.policies.reading` reads them."""
 
 PREFIX = "SIGNOFF_"
 """What the names of Signoff's environment variables begin with."""
-
-GONE = {
-    "insecure": "whoever calls has an API key (`signoff keys create`) or signs in (`signoff users "
-    "password`); on your own machine `signoff dev` takes neither"
-}
-"""Settings that there were, and what takes their place."""
-
-
-def _duration(value: Any) -> timedelta:
-    try:
-        return parse(value)
-    except InvalidPolicy as error:
-        raise ValueError(error.message) from error
 
 
 def _keys(value: Any) -> Any:
@@ -63,67 +29,6 @@ def _keys(value: Any) -> Any:
 
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-
-
-def _address(value: str) -> str:
-    if mailbox(value) is None:
-        raise ValueError(f"{value!r:.80} is no e-mail address")
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
-
-
-class Smtp(BaseModel):
-    """`[smtp]`: the server that takes e-mails."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = Field(min_length=1, description="The name of the server.")
-    port: int | None = Field(
-        default=None,
-        ge=1,
-        le=65535,
-        description="Its port. None: 587, 465 with tls, 25 without either.",
-    )
-    security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls",
-        description="How the connection is encrypted: starttls, tls or none. It is never less.",
-    )
-    user: str | None = Field(default=None, description="The name to sign in with, if it asks.")
-    password: SecretStr | None = Field(
-        default=None, description="The password; better in SIGNOFF_SMTP_PASSWORD."
-    )
-    sender: Address = Field(
-        alias="from",
-        description="Who e-mails are from, such as `Signoff <signoff@firm.com>`.",
-    )
-    reply_to: Address | None = Field(default=None, description="Where answers go.")
-    timeout: Duration = Field(
-        default=timedelta(seconds=20), description="How long the server may take for one e-mail."
-    )
-
-
-class Notifications(BaseModel):
-    """`[notifications]`: what messages to people look like."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    templates: Path | None = Field(
-        default=None, description="A folder with templates in place of Signoff's own."
-    )
-    contents: bool = Field(
-        default=True,
-        description="Show in messages what is asked; if not, only its title and where to look.",
-    )
-    mail_dir: Path | None = Field(
-        default=None,
-        description="Where e-mails are written to files as long as there is no [smtp]. `dev` "
-        "writes them to `mail` in data_dir.",
-    )
 
 
 class Settings(BaseSettings):
@@ -311,103 +216,3 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over what is passed in, which is the file."""
         return env_settings, init_settings
-
-
-def load(project: Path, *, file: Path | None = None) -> Settings:
-    """The settings of the project in a folder; `file` names another `signoff.toml` than its own.
-
-    Graphs and dependencies come from `langgraph.json` as well; a graph of the same name in
-    `signoff.toml` wins.
-
-    Raises:
-        ConfigError: A file is not well formed, or a setting is unknown or has a wrong value; it
-            says which, and in which line as far as that can be said. Or it is one that there was.
-    """
-    if file is not None and not file.exists():
-        raise ConfigError(f"there is no file {file}")
-    known = {*Settings.model_fields, *TABLES, *GONE}
-    toml = SignoffToml.read(file or project / CONFIG_FILE, known=known)
-    _refuse_what_is_gone(toml)
-    langgraph = LangGraphJson.read(project / LANGGRAPH_FILE)
-    given = {"dependencies": langgraph.dependencies, **toml.content}
-    if isinstance(graphs := given.get("graphs", {}), dict):
-        given["graphs"] = {**langgraph.graphs, **graphs}
-    if isinstance(oidc := given.get("oidc", {}), dict) and (oidc := {**oidc, **_oidc_variables()}):
-        given["oidc"] = oidc
-    try:
-        settings = Settings(**given)
-    except ValidationError as error:
-        raise ConfigError("; ".join(_explain(toml, each) for each in error.errors())) from error
-    except SettingsError as error:
-        # Pydantic's words are for programmers, but they name the field.
-        named = re.search(r'field "(\w+)"', str(error))
-        variable = f"{PREFIX}{named[1].upper()}" if named else str(error)
-        raise ConfigError(f"{variable}: it is to be JSON") from error
-    return settings.model_copy(
-        update={
-            **_in(project, settings, "data_dir", "audit_key", "encryption_keys_file"),
-            "notifications": settings.notifications.model_copy(
-                update=_in(project, settings.notifications, "templates", "mail_dir")
-            ),
-        }
-    )
-
-
-def _in(project: Path, settings: BaseModel, *names: str) -> dict[str, Path]:
-    """Those of these paths that are set, from the project's folder."""
-    places = {name: getattr(settings, name) for name in names}
-    return {name: project / place for name, place in places.items() if place is not None}
-
-
-def export_variables(project: Path) -> None:
-    """Put the variables of the project's `langgraph.json` into this process's environment.
-
-    They win over those that are set, as with LangGraph's own command line. Only a `SIGNOFF_*`
-    variable that is set stays.
-
-    Raises:
-        ConfigError: The file, or the one with variables that it names, is not well formed.
-    """
-    for name, value in LangGraphJson.read(project / LANGGRAPH_FILE).variables().items():
-        if not (name.startswith(PREFIX) and name in os.environ):
-            os.environ[name] = value
-
-
-def _refuse_what_is_gone(toml: SignoffToml) -> None:
-    for name, instead in GONE.items():
-        variable = f"{PREFIX}{name.upper()}"
-        if os.environ.get(variable):
-            raise ConfigError(f"the setting {variable} is gone: {instead}")
-        if name in toml.content:
-            raise ConfigError(f"{toml.where([name])}: the setting {name} is gone: {instead}")
-
-
-def _oidc_variables() -> dict[str, Any]:
-    """What the environment says of the OpenID provider, each setting by itself.
-
-    Raises:
-        ConfigError: What is to be a list or a table is no JSON.
-    """
-    found: dict[str, Any] = {}
-    for name, field in OpenIdSettings.model_fields.items():
-        variable = f"{PREFIX}OIDC_{name.upper()}"
-        if text := os.environ.get(variable):
-            try:
-                structured = isinstance(field.get_default(call_default_factory=True), tuple | dict)
-                found[name] = json.loads(text) if structured else text
-            except json.JSONDecodeError as error:
-                raise ConfigError(f"{variable}: it is to be JSON") from error
-    return found
-
-
-_WORDS = {"extra_forbidden": "there is no such setting", "missing": "this is needed"}
-"""What Pydantic says in words for programmers."""
-
-
-def _explain(toml: SignoffToml, error: Any) -> str:
-    place = [str(each) for each in error["loc"]]
-    message = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
-    for variable in ("_".join(place[:2]), place[0]):
-        if os.environ.get(variable := f"{PREFIX}{variable.upper()}"):
-            return f"{variable}: {message}"
-    return f"{toml.where(place)}: {'.'.join(place)}: {message}"
