@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -100,6 +101,20 @@ def test_supervising_loads_nothing_of_what_is_supervised():
     loaded = modules_after("import signoff.cli.app, signoff.cli.dev")
     assert "signoff.cli.supervisor" in loaded
     assert not loaded & {"langgraph", "psycopg", "fastapi", "uvicorn", "signoff.config"}
+
+
+def test_a_process_looks_for_garbage_except_among_what_it_began_with(anywhere: Cli):
+    program = """
+import gc, sys
+from signoff.cli import main
+sys.argv[1:] = ["version"]
+assert main() == 0
+assert gc.isenabled() and gc.get_freeze_count() > 10_000
+"""
+    subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL, check=True)
+    assert anywhere("version").code == 0
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0  # it is not all that this process does
 
 
 def test_wrong_usage_is_one_line_and_2(anywhere: Cli):

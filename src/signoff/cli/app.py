@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from signoff.cli import errors
+from signoff.cli import errors, garbage
 from signoff.domain.errors import SignoffError
 
 COMMANDS = {
@@ -83,7 +83,10 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, found, rest = super().resolve_command(ctx, args)
-        return name, None if found is None else load(f"{self.prefix}{name}"), rest
+        command = None if found is None else load(f"{self.prefix}{name}")
+        if not isinstance(command, Commands):
+            garbage.look()
+        return name, command, rest
 
 
 def group(name: str | None, prefix: str, summary: str) -> Commands:
@@ -118,6 +121,8 @@ def load(name: str) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0, 1 if it was refused or failed, 2 for bad usage."""
+    if arguments is None:
+        garbage.leave()  # until the command is loaded
     given = sys.argv[1:] if arguments is None else list(arguments)
     commands = group("signoff", "", "The human sign-off desk for LangGraph.")
     try:

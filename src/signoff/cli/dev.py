@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from signoff.cli import garbage
 from signoff.cli.address import refuse_strangers
 from signoff.cli.options import Host, Port
 from signoff.cli.supervisor import Supervisor
@@ -49,4 +50,5 @@ def dev(
         command += [] if port is None else ["--port", str(port)]
         raise typer.Exit(Supervisor(command, Path.cwd()).run())
     # Not imported above: the supervisor stays small without it.
+    garbage.leave()
     import_module("signoff.cli.dev_process").run(host, port, supervisor, listener)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from signoff.authentication import Authenticate, nobody_else
+from signoff.cli import garbage
 from signoff.cli.address import AddressTaken, bind, listen, url_of
 from signoff.cli.http_server import Connection, HttpServer
 from signoff.cli.session import database_address
@@ -51,6 +51,7 @@ class Process:
             DatabaseNotReady: The database does not answer, or has not this program's schema.
             AddressTaken: Somebody else has come to listen there meanwhile.
         """
+        garbage.leave()  # until it is ready
         stop.listen()
         if not self.settings.graphs:
             raise ConfigError(
@@ -62,7 +63,7 @@ class Process:
                 await self._check_entrance(desk)
             async with self._metrics(desk):
                 if self.listener is None:
-                    _settle()
+                    garbage.look(first=True)
                     on_ready()
                     await stop.wait()
                 else:
@@ -153,7 +154,7 @@ class Process:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await _first(serving, server.listens.wait())
         if not serving.done():
-            _settle()
+            garbage.look(first=True)
             on_ready()
             await _first(serving, stop.wait())
         server.should_exit = True
@@ -162,16 +163,6 @@ class Process:
             # While calls that wait for a run are let end, so is the run.
             await desk.engine.stop(grace)
         await serving
-
-
-def _settle() -> None:
-    """Put what was loaded so far out of the garbage collector's sight.
-
-    Modules and graphs stay as long as the process. Going through them again with every full
-    collection would hold all work up for a tenth of a second.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 async def _first(task: asyncio.Task[None], other: Coroutine[Any, Any, Any]) -> None:
