@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -19,14 +20,18 @@ from signoff.db import encryption, resealing, threads
 from signoff.db.pool import Connection, Database
 from signoff.db.sealed import key_id
 from signoff.domain.errors import CannotDecrypt, ConfigError, EncryptionKeyMissing, NotSupported
+from signoff.domain.key import digest
 from signoff.domain.thread import ThreadStatus
+from signoff.domain.user import User
 from signoff.graph.state import Place
 from signoff.service.encrypt import encrypt_all
 from signoff.service.export_audit import Scope, export_bundle
 from signoff.service.health import check_database
+from signoff.service.sessions import Beginning, begin, sign_out, signed_in
 from signoff.service.state import get_state
+from signoff.service.users import put_users
 from signoff.service.verify_audit import verify_audit
-from tests.conftest import OpenDesk
+from tests.conftest import Clock, OpenDesk
 from tests.helpers import settled
 
 KEY, NEWER = (base64.b64encode(bytes([n] * 32)).decode() for n in (1, 2))
@@ -508,3 +513,60 @@ async def test_processes_may_begin_to_encrypt_at_once(
     opening = (open_desk({"pay": graph()}, work=False, encryption_keys=KEY) for _ in range(3))
     await asyncio.gather(*opening)
     assert len(begun) == 1
+
+
+async def signs_in(desk: Signoff) -> str:
+    """Somebody whom a provider has signed in; the token of their session."""
+    office = desk.office
+    await put_users(office, [User(name="jane")])
+    given = Beginning(
+        user="jane",
+        method="oidc",
+        at=office.now(),
+        authenticated_at=None,
+        address="::1",
+        id_token=f"{SECRET}-token",
+    )
+    async with office.database.transaction() as conn:
+        return await begin(conn, office, given, instead_of=None)
+
+
+async def test_what_a_provider_says_of_somebody_is_encrypted_and_stays_theirs(
+    open_desk: OpenDesk, database_url: str, clock: Clock
+) -> None:
+    desk = await open_desk({"pay": graph()}, encryption_keys=KEY, now=clock)
+    token = await signs_in(desk)
+    assert {table for table, text in dump(database_url).items() if SECRET in text} == set()
+    await desk.__aexit__(None, None, None)
+
+    desk = await open_desk({"pay": graph()}, encryption_keys=f"{NEWER} {KEY}", now=clock)
+    clock.forward(timedelta(hours=2))
+    there = await signed_in(desk.office, token, rotate=True)
+    assert there is not None
+    assert there.token is not None, "a new token, and the same session"
+    assert len((await encrypt_all(desk.office.database)).forgotten) == 1
+    await desk.__aexit__(None, None, None)
+
+    desk = await open_desk(
+        {"pay": graph()}, encryption_keys=NEWER, encryption_strict=True, now=clock
+    )
+    ended = await sign_out(desk.office, there.token)
+    assert ended is not None
+    assert ended.id_token == f"{SECRET}-token"
+
+
+async def test_one_can_sign_out_whatever_somebody_has_done_to_the_database(
+    open_desk: OpenDesk, database_url: str
+) -> None:
+    desk = await open_desk({"pay": graph()}, encryption_keys=KEY)
+    token, other = await signs_in(desk), await signs_in(desk)
+    with psycopg.connect(database_url, options="-c search_path=signoff") as conn:
+        conn.execute(
+            "UPDATE sessions SET id_token = (SELECT id_token FROM sessions WHERE hash = %s)"
+            " WHERE hash = %s",
+            (digest(other), digest(token)),
+        )
+    ended = await sign_out(desk.office, token)
+    assert ended is not None
+    assert ended.id_token is None
+    assert await signed_in(desk.office, token) is None

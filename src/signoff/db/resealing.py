@@ -76,6 +76,7 @@ TABLES = (
         _columns(other="data"),
         beside=("run_id", "event"),
     ),
+    Table("sessions", {"id": "uuid"}, _columns(other="id_token"), where="id_token IS NOT NULL"),
     Table("effects", {**_THREAD, "key": "text"}, _columns(other="type result")),
     Table("checkpoints", _CHECKPOINT, _columns(jsonb="checkpoint metadata")),
     Table(

@@ -48,6 +48,7 @@ SHAPES: Mapping[str, tuple[Part, ...]] = {
     + _parts("runs", "thread_id", json="config context"),
     # What a receiver has answered is told as it is.
     "messages": _parts("messages", "id", json="payload", text="note"),
+    "sessions": _parts("sessions", "id", text="id_token"),
     "stream_events": _parts("stream_events", "thread_id", "run_id", "event", text="data"),
     "events": _parts("stream_events", "thread_id", "run_id", "event", text="data"),
 }

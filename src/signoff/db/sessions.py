@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from signoff.db.pool import Connection, won
+from signoff.db.sealed import opened, sealed
+from signoff.domain.errors import CannotDecrypt, EncryptionKeyMissing
+from signoff.log import get_logger
+
+log = get_logger(__name__)
 
 DELETED_AT_ONCE = 1000
 """Old rows deleted when somebody signs in, so that the tables stay small."""
@@ -71,20 +77,21 @@ async def insert(
     id_token: str | None,
 ) -> None:
     """A new session."""
+    row = sealed(conn, "sessions", {"id": str(uuid4()), "id_token": id_token})
     await conn.execute(
         """
-        INSERT INTO sessions (hash, user_name, method, signed_in_at, authenticated_at, seen_at,
+        INSERT INTO sessions (id, hash, user_name, method, signed_in_at, authenticated_at, seen_at,
                               rotated_at, id_token)
-        VALUES (%(hash)s, %(user)s, %(method)s, %(at)s, %(authenticated_at)s, %(at)s,
+        VALUES (%(id)s, %(hash)s, %(user)s, %(method)s, %(at)s, %(authenticated_at)s, %(at)s,
                 %(at)s, %(id_token)s)
         """,
         {
+            **row,
             "hash": hash,
             "user": user,
             "method": method,
             "at": at,
             "authenticated_at": authenticated_at,
-            "id_token": id_token,
         },
     )
 
@@ -123,14 +130,24 @@ async def rotate(conn: Connection, hash: bytes, new: bytes, *, at: datetime) -> 
 
 
 async def end(conn: Connection, hash: bytes) -> Ended | None:
-    """End the session that has, or had, this token; what it was."""
+    """End the session that has, or had, this token; what it was.
+
+    An id token that cannot be decrypted keeps nobody signed in: it is left out.
+    """
     cursor = await conn.execute(
         "DELETE FROM sessions WHERE hash = %(hash)s OR previous_hash = %(hash)s "
-        "RETURNING user_name, method, id_token",
+        "RETURNING user_name, method, id_token, id",
         {"hash": hash},
     )
     row = await cursor.fetchone()
-    return None if row is None else Ended(user=row.pop("user_name"), **row)
+    if row is None:
+        return None
+    try:
+        id_token = opened(conn, "sessions", row)["id_token"]
+    except (CannotDecrypt, EncryptionKeyMissing) as error:
+        log.warning("a session ends without what its provider has said of it", error=str(error))
+        id_token = None
+    return Ended(user=row["user_name"], method=row["method"], id_token=id_token)
 
 
 async def end_all(conn: Connection, users: Sequence[str]) -> int:
