@@ -1,6 +1,7 @@
-"""What the API and the inbox have in common: the desk that they serve, and the status of an error.
+"""What the API and the inbox have in common: the desk that they serve, and what errors are to them.
 
-`STATUS` is the one table from errors to HTTP; some errors are only there.
+`known` tells what was raised, and `STATUS` is the one table from errors to HTTP; some errors are
+only there.
 """
 
 from __future__ import annotations
@@ -9,10 +10,17 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Protocol
 
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
 from signoff.db.notices import Notices
+from signoff.db.pool import OperationalError
 from signoff.domain import errors
 from signoff.domain.errors import SignoffError
+from signoff.log import get_logger
 from signoff.service.office import Office
+
+log = get_logger(__name__)
 
 
 class Desk(Protocol):
@@ -107,3 +115,40 @@ def status_of(error: SignoffError | type[SignoffError]) -> HTTPStatus:
     """The HTTP status that an error is answered with."""
     kind = error if isinstance(error, type) else type(error)
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
+
+
+def known(error: Exception) -> SignoffError:
+    """What was raised, as an error of ours; a bug is an `InternalError`.
+
+    FastAPI's own exceptions come from its routing, and from an application's `authenticate`.
+    """
+    match error:
+        case SignoffError():
+            return error
+        case HTTPException(status_code=404):
+            return RouteNotFound("There is no such path.")
+        case HTTPException(status_code=405):
+            return MethodNotAllowed("This path does not know this method.")
+        case HTTPException(status_code=status) if status < 500:
+            return _OF_A_POLICY.get(status, errors.InvalidInput)(str(error.detail))
+        case OperationalError():
+            log.warning("the database is out of reach", error=str(error))
+            return errors.DatabaseUnreachable(
+                "The database does not answer. It may be starting: try again in a moment."
+            )
+    return InternalError(str(error))
+
+
+_OF_A_POLICY: Mapping[int, type[SignoffError]] = {
+    401: errors.Unauthenticated,
+    403: errors.Forbidden,
+    413: errors.TooLarge,
+}
+"""What an application may mean by an exception of FastAPI's."""
+
+
+def sent_elsewhere(error: Exception) -> Response | None:
+    """The answer of an application that sends callers elsewhere, such as to sign in, else None."""
+    if isinstance(error, HTTPException) and 300 <= error.status_code < 400:
+        return Response(status_code=error.status_code, headers=error.headers)
+    return None

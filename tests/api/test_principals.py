@@ -177,6 +177,8 @@ async def test_the_api_is_mounted_with_principals_of_ones_own(api: Api) -> None:
             raise Forbidden("Not you.")
         if user == "eve":
             raise HTTPException(403, "Nor you.")
+        if user == "newcomer":
+            raise HTTPException(303, headers={"location": "/welcome"})
         return Principal(name=user, role=Role.OPERATOR)
 
     outer = FastAPI()
@@ -190,6 +192,11 @@ async def test_the_api_is_mounted_with_principals_of_ones_own(api: Api) -> None:
         for name in ("mallory", "eve"):
             response = await http.get("/signoff/requests", headers={"cookie": f"user={name}"})
             problem(response, 403, "forbidden")
+            page = await http.get("/signoff/inbox", headers={"cookie": f"user={name}"})
+            assert page.status_code == 403
+        for path in ("requests", "inbox"):
+            response = await http.get(f"/signoff/{path}", headers={"cookie": "user=newcomer"})
+            assert (response.status_code, response.headers["location"]) == (303, "/welcome")
         response = await http.post(
             "/signoff/threads/t/runs/wait",
             json={"assistant_id": "drafts", "input": {"topic": "tea"}, "if_not_exists": "create"},

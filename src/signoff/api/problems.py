@@ -1,6 +1,7 @@
 """Errors as problem documents (RFC 9457): one shape for whatever can go wrong on any route.
 
-Their statuses stand in `signoff.answering`. Nothing of a bug's insides leaves the process.
+What they are, and their statuses, stands in `signoff.answering`. Nothing of a bug's insides leaves
+the process.
 """
 
 from __future__ import annotations
@@ -21,12 +22,11 @@ from starlette.responses import Response
 from signoff.answering import (
     InternalError,
     MalformedJSON,
-    MethodNotAllowed,
-    RouteNotFound,
+    known,
+    sent_elsewhere,
     status_of,
 )
 from signoff.api.lingering import LingeringResponse
-from signoff.db.pool import OperationalError
 from signoff.domain import errors
 from signoff.domain.errors import (
     FieldError,
@@ -42,7 +42,6 @@ log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-
 HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"www-authenticate": "Signoff"},
     408: {"connection": "close"},
@@ -53,44 +52,27 @@ HEADERS: Mapping[int, Mapping[str, str]] = {
 
 def answer(error: Exception) -> Response:
     """The problem document for whatever was raised; a bug is logged and stays closed."""
+    if (elsewhere := sent_elsewhere(error)) is not None:
+        return elsewhere
     headers: Mapping[str, str] | None = None
     if isinstance(error, HTTPException):
         headers = error.headers
-    known = _known(error)
-    if status_of(known) is HTTPStatus.INTERNAL_SERVER_ERROR:
+    told = _known(error)
+    if status_of(told) is HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("a request failed", exception="".join(traceback.format_exception(error)))
-        known = InternalError("The server has made a mistake. Its log has the details.")
-    return _problem(known, headers or {})
+        told = InternalError("The server has made a mistake. Its log has the details.")
+    return _problem(told, headers or {})
 
 
 def _known(error: Exception) -> SignoffError:
     match error:
-        case SignoffError():
-            return error
         case RequestValidationError():
             found = [_field_error(each, error.body) for each in error.errors()]
             shown = "; ".join(f"{each.pointer or 'the body'} {each.message}" for each in found[:3])
             return InvalidInput(f"The request is not well formed: {shown}.", found)
-        case HTTPException(status_code=404):
-            return RouteNotFound("There is no such path.")
-        case HTTPException(status_code=405):
-            return MethodNotAllowed("This path does not know this method.")
-        case HTTPException(status_code=status) if status < 500:
-            return _OF_A_POLICY.get(status, errors.InvalidInput)(str(error.detail))
         case ClientDisconnect():
             return MalformedJSON("The connection was closed before the body was complete.")
-        case OperationalError():
-            log.warning("the database is out of reach", error=str(error))
-            return errors.DatabaseUnreachable("The database does not answer. Try again.")
-    return InternalError(str(error))
-
-
-_OF_A_POLICY: Mapping[int, type[SignoffError]] = {
-    401: errors.Unauthenticated,
-    403: errors.Forbidden,
-    413: errors.TooLarge,
-}
-"""What a policy of somebody's own may mean by an exception of FastAPI's."""
+    return known(error)
 
 
 def document(error: SignoffError) -> dict[str, Any]:

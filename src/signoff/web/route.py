@@ -13,17 +13,14 @@ from urllib.parse import quote
 from fastapi import Depends
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from signoff import cookies
 from signoff.acting import acting
-from signoff.answering import Desk, InternalError, status_of
+from signoff.answering import Desk, known, sent_elsewhere, status_of
 from signoff.authentication import NEW_SESSION, SESSION, identify, require
-from signoff.db.pool import OperationalError
 from signoff.domain import errors
-from signoff.domain.errors import SignoffError
 from signoff.domain.principal import Principal, Role
 from signoff.log import get_logger
 from signoff.own_machine import ACTS_AS
@@ -164,9 +161,13 @@ def problem(request: Request, error: Exception, by: str | None, *, bare: bool = 
 
     A `bare` one is for somebody who is not in the inbox.
     """
-    known = _known(error)
-    status = status_of(known)
-    message = known.message
+    if (elsewhere := sent_elsewhere(error)) is not None:
+        return elsewhere
+    if isinstance(error, RequestValidationError):
+        error = errors.InvalidInput("The address has a part that cannot be used.")
+    told = known(error)
+    status = status_of(told)
+    message = told.message
     at, path = request.url, quote(request.url.path, safe=UNESCAPED)
     here = f"{path}?{at.query}" if at.query else path
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -179,9 +180,9 @@ def problem(request: Request, error: Exception, by: str | None, *, bare: bool = 
         status=status,
         heading=HEADINGS.get(status, HEADINGS[500]),
         message=message,
-        code=known.code,
+        code=told.code,
         status_code=status,
-        again=1 if isinstance(known, errors.SignInTooOld) else None,
+        again=1 if isinstance(told, errors.SignInTooOld) else None,
         layout="bare.html" if bare else "base.html",
         back=here if request.method == "GET" else base_of(request),
     )
@@ -189,19 +190,3 @@ def problem(request: Request, error: Exception, by: str | None, *, bare: bool = 
         # There is no such user any more: nobody is to be locked out by that.
         response.delete_cookie(ACTS_AS, path=request.scope.get("root_path") or "/")
     return response
-
-
-def _known(error: Exception) -> SignoffError:
-    match error:
-        case SignoffError():
-            return error
-        case RequestValidationError():
-            return errors.InvalidInput("The address has a part that cannot be used.")
-        case HTTPException(status_code=401):
-            return errors.Unauthenticated(str(error.detail))
-        case HTTPException(status_code=403):
-            return errors.Forbidden(str(error.detail))
-        case OperationalError():
-            log.warning("the database is out of reach", error=str(error))
-            return errors.DatabaseUnreachable("It may be starting. Try again in a moment.")
-    return InternalError(str(error))
