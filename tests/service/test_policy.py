@@ -12,6 +12,8 @@ from langgraph.graph import START, StateGraph
 from signoff import Signoff, ask
 from signoff.domain.errors import AlreadyClaimed, Forbidden, RequestClosed
 from signoff.domain.user import Absence, User
+from signoff.service import inbox
+from signoff.service.inbox import Search
 from signoff.service.users import put_users
 from tests.conftest import Clock, OpenDesk
 from tests.helpers import time_kept
@@ -173,8 +175,37 @@ async def test_what_is_for_somebody_is_what_they_may_decide_by_name(
     assert await mine("jane") == [named.id, grouped.id]
     assert await mine("sub") == [named.id]
     assert await mine("tom") == []
+
+    async def told(name: str) -> set[str]:
+        asked = [named.id, grouped.id]
+        found = await inbox.for_somebody(desk.office, asked, by=name, graphs=None)
+        assert await inbox.for_somebody(desk.office, asked, by=name, graphs=["other"]) == []
+        return {each.id for each in found}
+
+    assert await told("jane") == {named.id, grouped.id}
+    assert await told("sub") == {named.id}
+    assert await told("tom") == set()
     clock.forward(timedelta(days=8))
     assert await mine("sub") == []
+    assert await told("sub") == set()
+
+
+async def test_what_is_new_is_counted_as_far_as_lists_are(
+    open_desk: OpenDesk, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await open_desk({"g": graph()}, now=clock)
+    await asked(desk, to="jane")
+    since = clock()
+    for _ in range(3):
+        clock.forward(timedelta(minutes=1))
+        await asked(desk, to="jane")
+
+    async def new(**search: str) -> int:
+        return await inbox.count_since(desk.office, Search(**search), since, by="jane")
+
+    assert (await new(), await new(view="mine"), await new(q="nothing")) == (3, 3, 0)
+    monkeypatch.setattr(inbox, "MOST", 1)
+    assert await new(view="mine") == 2, "which says that there are more"
 
 
 async def test_a_claim_shows_who_works_on_it_and_a_comment_what_was_said(

@@ -57,6 +57,8 @@ class Filter:
     q: str | None = None
     titles: bool = True
     graphs: Collection[str] | None = None
+    ids: Collection[str] | None = None
+    opened_after: datetime | None = None
 
     @property
     def states(self) -> tuple[Sequence[str], Sequence[str]]:
@@ -102,6 +104,8 @@ class Filter:
             "priority": self.priority,
             "q": None if self.q is None else f"%{_escape(self.q)}%",
             "graphs": None if self.graphs is None else list(self.graphs),
+            "ids": None if self.ids is None else list(self.ids),
+            "opened_after": self.opened_after,
         }
         clauses = {
             "audience": "audience && {}::text[]",
@@ -114,6 +118,8 @@ class Filter:
             if self.titles
             else "thread_id ILIKE {}",
             "graphs": "graph = ANY({})",
+            "ids": "id = ANY({}::uuid[])",
+            "opened_after": "opened_at > {}",
         }
         params = {f"{name}{suffix}": value for name, value in given.items() if value is not None}
         wheres = [
@@ -348,7 +354,7 @@ async def _first(
     near = f"""
         SELECT id FROM (
             SELECT {key} AS key, id, thread_id, graph, node, kind, topic, title, policy, priority,
-                   involved, audience, deadline
+                   involved, audience, deadline, opened_at
               FROM requests WHERE {" AND ".join(here)}
              ORDER BY {key} {direction}, id {direction} LIMIT {NEAR}) AS near
          WHERE {" AND ".join(wheres)} {sorted_}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from signoff import acting
@@ -133,9 +133,21 @@ async def count_since(office: Office, search: Search, since: datetime, *, by: st
     async with office.database.connection() as conn:
         person = await as_reviewer(conn, by, at=at)
         other = await _reviewer(conn, search.person, at)
-        shown = _filter(search, person, other, at)
-        lines, _, _ = await inbox.page(conn, shown, sort="-opened_at", limit=200, after=None)
-    return sum(1 for line in lines if line.opened_at > since)
+        shown = replace(_filter(search, person, other, at), opened_after=since)
+        return await request_lists.count(conn, shown, MOST)
+
+
+async def for_somebody(
+    office: Office, ids: Collection[str], *, by: str, graphs: Collection[str] | None
+) -> list[Line]:
+    """Those of these requests that are open and for somebody: by name, as one of a group, or in
+    the place of who is away; of these graphs, if they are given."""
+    at = office.now()
+    async with office.database.connection() as conn:
+        person = await as_reviewer(conn, by, at=at)
+        shown = replace(_filter(Search(), person, person, at), ids=ids, graphs=graphs)
+        lines, _, _ = await inbox.page(conn, shown, sort="-opened_at", limit=len(ids), after=None)
+    return lines
 
 
 async def following(office: Office, search: Search, request: Request, *, by: str) -> str | None:

@@ -114,7 +114,8 @@ async def count_new(visit: Visit, since: Annotated[datetime, Query()]) -> Respon
     if since.tzinfo is None:
         raise InvalidInput("since is a moment with its offset", [FieldError("/since", "no offset")])
     count = await inbox.count_since(visit.office, search, since, by=visit.by)
-    return Response(str(count), headers=PAGE, media_type="text/plain")
+    said = str(count) if count <= MOST else f"{MOST}+"
+    return Response(said, headers=PAGE, media_type="text/plain")
 
 
 @router.post("/inbox/rows/{request_id}/{verb}")

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 
 from signoff.answering import Desk
 from signoff.authentication import Reader
+from signoff.db.inbox import Line
 from signoff.domain.errors import SignoffError
 from signoff.domain.principal import Principal
 from signoff.service import inbox, read
@@ -90,21 +91,13 @@ async def _of_mine(desk: Desk, principal: Principal) -> AsyncIterator[bytes]:
     after = await newest_event(desk.office)
     async for page in follow_requests(desk.office, after=after, graphs=principal.graphs):
         asked = {each.entry["request_id"] for each in page if each.event in ASKED}
-        items = []
+        mine: list[Line] = []
         if asked:
-            mine = await read.list_requests(
-                desk.office,
-                state=["open"],
-                assignee=principal.name,
-                graphs=principal.graphs,
-                limit=read.MAX_PAGE,
+            mine = await inbox.for_somebody(
+                desk.office, asked, by=principal.name, graphs=principal.graphs
             )
-            items = [
-                {"id": each.id, "title": plainly(each.title)}
-                for each in mine.items
-                if each.id in asked
-            ]
-        if items:
+        if mine:
+            items = [{"id": each.id, "title": plainly(each.title)} for each in mine]
             yield _event("asked", {"items": items})
             await asyncio.sleep(AT_MOST_EVERY)
         else:

@@ -75,10 +75,10 @@
     const count = oneAtATime(async () => {
       const answer = await fetch(address(`${base}/new`, body.dataset.query, { since: body.dataset.since })).catch(() => null);
       if (!answer || !answer.ok) return;
-      const number = Number(await answer.text());
-      fresh.hidden = !number;
+      const number = await answer.text();
+      fresh.hidden = number === "0";
       const told = `${number} new`;
-      if (number && fresh.textContent !== told) fresh.textContent = told;
+      if (number !== "0" && fresh.textContent !== told) fresh.textContent = told;
     });
     follow(`${base}/live`, {
       list: (news) => {
