@@ -10,6 +10,8 @@ from signoff import Signoff
 from signoff.domain.errors import ChannelError
 from signoff.domain.notification import Message
 from signoff.domain.user import User
+from signoff.service.deliveries import SORT
+from signoff.service.read import encode_cursor
 from signoff.service.users import put_users
 from signoff.worker.courier import Courier
 from tests.api import graphs
@@ -64,6 +66,13 @@ async def test_operators_see_what_was_given_up_and_have_it_sent_again(desk: Sign
         entries = (await http.get(f"/requests/{one['request_id']}/audit")).json()["items"]
         [entry] = [each for each in entries if each["event"] == "message.redelivered"]
         assert (entry["by"], entry["data"]["to"]) == ("admin", one["to"])
+
+
+async def test_a_cursor_for_any_moment_leads_somewhere(desk: Signoff) -> None:
+    """Lists of requests have places before and behind all moments."""
+    cursor = encode_cursor(("infinity", "0190c6a2-7f30-7a44-9c0e-3a2f4c5b6d7e"), SORT)
+    async with client_of(desk.asgi_app(authenticate=named), as_("admin")) as http:
+        assert len((await http.get(f"/deliveries?cursor={cursor}")).json()["items"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
 from signoff.api.waiting import KEEP_ALIVE, answer_at_end
 from signoff.api.wire import Unsupported, only, refuse, selected
 from signoff.authentication import require
-from signoff.domain.errors import FieldError, InvalidInput
+from signoff.domain.errors import InvalidInput
 from signoff.domain.principal import Role
 from signoff.domain.run import Run, RunStatus
 from signoff.domain.webhook import url_problem
@@ -274,8 +274,7 @@ OF_THE_START = {"context", "interrupt_before", "interrupt_after"}
 
 async def _resume(caller: Caller, thread_id: str, order: RunCreate, answer: Any) -> Run:
     if order.input not in (None, {}):
-        problem = "and command exclude each other"
-        raise InvalidInput(f"input {problem}", [FieldError("/input", problem)])
+        raise InvalidInput.of("input", "and command exclude each other")
     if order.multitask_strategy == "reject":
         refuse("multitask_strategy", "can only be enqueue with command.resume")
     config = order.config or RunConfig()

@@ -9,6 +9,7 @@ from typing import Any
 
 from signoff.db.messages import COLUMNS, Item
 from signoff.db.pool import Connection
+from signoff.db.request_lists import Place
 from signoff.db.sealed import opened
 
 STATES = ("waiting", "gathered", "sending", "sent", "dropped", "dead")
@@ -47,7 +48,7 @@ async def page(
     graphs: Collection[str] | None,
     request_id: str | None,
     limit: int,
-    after: tuple[datetime, str] | None,
+    after: Place | None,
 ) -> list[MessageDelivery]:
     """Messages, the newest first; of these states, graphs and request where they are given."""
     conditions = ["true"]
@@ -58,7 +59,7 @@ async def page(
     if request_id is not None:
         conditions.append("request_id = %(request_id)s::uuid")
     if after is not None:
-        conditions.append("(at, id) < (%(at)s, %(id)s::uuid)")
+        conditions.append("(at, id) < (%(at)s::timestamptz, %(id)s::uuid)")
     cursor = await conn.execute(
         f"""
         SELECT {_SHOWN} FROM messages AS due WHERE {" AND ".join(conditions)}

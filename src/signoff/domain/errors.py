@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +253,11 @@ class InvalidInput(SignoffError):
     def __init__(self, message: str, errors: Iterable[FieldError] = ()) -> None:
         super().__init__(message)
         self.errors: tuple[FieldError, ...] = tuple(errors)
+
+    @classmethod
+    def of(cls, name: str, problem: str) -> Self:
+        """That one field of what came is wrong."""
+        return cls(f"{name} {problem}", [FieldError(f"/{name}", problem)])
 
 
 class InvalidJSON(InvalidInput):

@@ -11,7 +11,7 @@ from signoff.db import audit, notices, requests, runs, threads, users
 from signoff.db.pool import Connection
 from signoff.domain.admission import Reviewer
 from signoff.domain.audit import AuditEntry, of_request
-from signoff.domain.errors import FieldError, InvalidInput, RequestNotFound
+from signoff.domain.errors import InvalidInput, RequestNotFound
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Request, RequestState
 from signoff.domain.thread import Lease
@@ -133,7 +133,7 @@ async def delegate(office: Office, request_id: str, to: str, *, by: str) -> Requ
     def handed_on(request: Request, reviewer: Reviewer, at: datetime) -> Request:
         after = request.delegate(reviewer, to, at=at)
         if people.users and (message := people.stranger(to)):
-            raise InvalidInput(f"to {message}", [FieldError("/to", message)])
+            raise InvalidInput.of("to", message)
         return after
 
     return await amend(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from signoff import acting
 from signoff.db import audit, message_lists
 from signoff.db import messages as table
 from signoff.db.message_lists import STATES, MessageDelivery
 from signoff.domain.audit import AuditEntry
-from signoff.domain.errors import Conflict, DeliveryNotFound, FieldError, InvalidInput
+from signoff.domain.errors import Conflict, DeliveryNotFound, InvalidInput
 from signoff.domain.principal import check_principal
 from signoff.ids import is_id
 from signoff.service.office import Office
-from signoff.service.read import MAX_PAGE, decode_cursor, encode_cursor
+from signoff.service.read import check_page, decode_cursor, encode_cursor, one_of
 from signoff.service.send import said_of
 
 SORT = "-opened_at"
@@ -48,16 +48,11 @@ async def list_deliveries(
         InvalidInput: A state, the request's id, the limit or the cursor is not well formed.
     """
     for state in states or ():
-        if state not in STATES:
-            problem = f"{state!r:.80} is none of {', '.join(STATES)}"
-            raise InvalidInput(f"state: {problem}", [FieldError("/state", problem)])
+        one_of("state", state, STATES)
     if request_id is not None and not is_id(request_id):
-        raise InvalidInput("request_id: is no id", [FieldError("/request_id", "is no id")])
-    if not 1 <= limit <= MAX_PAGE:
-        problem = f"is not from 1 to {MAX_PAGE}"
-        raise InvalidInput(f"limit: {problem}", [FieldError("/limit", problem)])
-    place = decode_cursor(cursor, SORT)
-    after = None if place is None else (datetime.fromisoformat(place[0]), place[1])
+        raise InvalidInput.of("request_id", "is no id")
+    check_page(limit)
+    after = decode_cursor(cursor, SORT)
     async with office.database.connection() as conn:
         found = await message_lists.page(
             conn,

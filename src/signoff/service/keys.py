@@ -9,7 +9,7 @@ from datetime import datetime
 from signoff import acting
 from signoff.db import audit, keys, notices, users
 from signoff.domain.audit import ACCESS, AuditEntry
-from signoff.domain.errors import FieldError, InvalidInput, KeyNotFound, UserNotFound
+from signoff.domain.errors import InvalidInput, KeyNotFound, UserNotFound
 from signoff.domain.key import Key, digest, text_of
 from signoff.domain.principal import GROUP, KEY, Role, check_principal
 from signoff.domain.user import unknown
@@ -41,9 +41,9 @@ async def create_key(
     at = office.now()
     groups = tuple(dict.fromkeys(check_principal(each.removeprefix(GROUP)) for each in groups))
     if user is not None and groups:
-        raise _invalid("groups", "are those of the user, where a key is for one")
+        raise InvalidInput.of("groups", "are those of the user, where a key is for one")
     if expires_at is not None and expires_at <= at:
-        raise _invalid("expires_at", "has passed already")
+        raise InvalidInput.of("expires_at", "has passed already")
     secret = secrets.token_urlsafe(32)
     key = Key(
         id=secrets.token_hex(6),
@@ -113,9 +113,5 @@ def _served(office: Office, graphs: Iterable[str]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(graphs))
     for graph in found:
         if there and graph not in there:
-            raise _invalid("graphs", unknown("graph", graph, there, listed=True))
+            raise InvalidInput.of("graphs", unknown("graph", graph, there, listed=True))
     return found
-
-
-def _invalid(name: str, problem: str) -> InvalidInput:
-    return InvalidInput(f"{name} {problem}", [FieldError(f"/{name}", problem)])

@@ -13,7 +13,7 @@ from signoff.db.audit import Cursor
 from signoff.db.audit_list import BEGINNING, END, Filter, Scanned
 from signoff.db.pool import Connection
 from signoff.domain.audit import ACCESS, POLICIES
-from signoff.domain.errors import FieldError, InvalidInput, RequestNotFound, ThreadNotFound
+from signoff.domain.errors import InvalidInput, RequestNotFound, ThreadNotFound
 from signoff.domain.jsontext import check
 from signoff.domain.principal import Principal, Role
 from signoff.domain.thread import is_thread_id
@@ -150,8 +150,7 @@ def _place(cursor: str | None, thread_id: str | None) -> Cursor | None:
         return None
     found = _PLACE.fullmatch(cursor)
     if found is None or (found[1] is None) is (thread_id is None):
-        problem = "is not one of this list"
-        raise InvalidInput(f"the cursor {problem}", [FieldError("/cursor", problem)])
+        raise InvalidInput.of("cursor", "is not one of this list")
     return Cursor(int(found[1] or 0), int(found[2]))
 
 

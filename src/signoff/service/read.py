@@ -14,7 +14,6 @@ from signoff.db import audit, request_lists, requests, runs, threads
 from signoff.db.request_lists import MOST, SORTS, Filter
 from signoff.db.threads import Sight
 from signoff.domain.errors import (
-    FieldError,
     InvalidInput,
     RequestNotFound,
     RunNotFound,
@@ -96,11 +95,11 @@ async def list_requests(
     for name, text in texts.items():
         check(text, where=name)
     for each in states or ():
-        _one_of("state", each, [known.value for known in RequestState])
-    _one_of("sort", sort, list(SORTS))
+        one_of("state", each, [known.value for known in RequestState])
+    one_of("sort", sort, list(SORTS))
     if priority is not None:
-        _one_of("priority", priority, list(PRIORITIES))
-    _check_page(limit, 0)
+        one_of("priority", priority, list(PRIORITIES))
+    check_page(limit)
     audience = None
     if assignee is not None:
         async with office.database.connection() as conn:
@@ -195,9 +194,9 @@ async def search_threads(
         InvalidInput: The status, the sort or the page is not well formed.
     """
     if status is not None:
-        _one_of("status", status, [known.value for known in ThreadStatus])
-    _one_of("sort_by", sort_by, sorted(threads.SORTS))
-    _check_page(limit, offset)
+        one_of("status", status, [known.value for known in ThreadStatus])
+    one_of("sort_by", sort_by, sorted(threads.SORTS))
+    check_page(limit, offset)
     async with office.database.connection() as conn:
         return await threads.search(
             conn,
@@ -228,9 +227,9 @@ async def latest_threads(
         InvalidInput: The status or the place is not well formed.
     """
     if status is not None:
-        _one_of("status", status, [known.value for known in ThreadStatus])
+        one_of("status", status, [known.value for known in ThreadStatus])
     if before is not None and (before[0].tzinfo is None or not is_thread_id(before[1])):
-        raise _invalid("before", "is no moment with its offset and a thread")
+        raise InvalidInput.of("before", "is no moment with its offset and a thread")
     async with office.database.connection() as conn:
         found = await threads.latest(
             conn, before=before, status=status, metadata=metadata, limit=limit + 1, sight=sight
@@ -253,7 +252,7 @@ async def list_runs(
         ThreadNotFound: There is no such thread.
         InvalidInput: The page is not well formed.
     """
-    _check_page(limit, offset)
+    check_page(limit, offset)
     async with office.database.connection() as conn:
         if await threads.get(conn, thread_id) is None:
             raise ThreadNotFound(f"There is no thread {thread_id}.")
@@ -303,7 +302,7 @@ async def audit_entries(
         RequestNotFound, ThreadNotFound: There is no such request or thread, and never was.
         InvalidInput: Neither is named, or the page is not well formed.
     """
-    _check_page(limit, after)
+    check_page(limit, after)
     if request_id is not None:
         await get_request(office, request_id)
         async with office.database.connection() as conn:
@@ -319,20 +318,26 @@ async def audit_entries(
         return entries
 
 
-def _check_page(limit: int, offset: int) -> None:
+def check_page(limit: int, offset: int = 0) -> None:
+    """Return if a list can have such a page.
+
+    Raises:
+        InvalidInput: It is too long, or begins too far into the list.
+    """
     if not 1 <= limit <= MAX_PAGE:
-        raise _invalid("limit", f"is 1 to {MAX_PAGE}, not {limit}")
+        raise InvalidInput.of("limit", f"is 1 to {MAX_PAGE}, not {limit}")
     if not 0 <= offset <= MAX_OFFSET:
-        raise _invalid("offset", f"is 0 to {MAX_OFFSET}, not {offset}")
+        raise InvalidInput.of("offset", f"is 0 to {MAX_OFFSET}, not {offset}")
 
 
-def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+def one_of(name: str, value: str, known: Sequence[str]) -> None:
+    """Return if a field has one of the values that it may have.
+
+    Raises:
+        InvalidInput: It has not.
+    """
     if value not in known:
-        raise _invalid(name, f"is one of {', '.join(known)}, not {value[:100]!r}")
-
-
-def _invalid(name: str, problem: str) -> InvalidInput:
-    return InvalidInput(f"{name} {problem}", [FieldError(f"/{name}", problem)])
+        raise InvalidInput.of(name, f"is one of {', '.join(known)}, not {value[:100]!r}")
 
 
 def encode_cursor(after: tuple[str, str] | None, sort: str) -> str | None:
@@ -357,7 +362,7 @@ def decode_cursor(cursor: str | None, sort: str) -> tuple[str, str] | None:
             return _sort_key(key, sort), request_id
     except (ValueError, TypeError, AttributeError):
         pass
-    raise _invalid("cursor", "is not one of this list and this sort")
+    raise InvalidInput.of("cursor", "is not one of this list and this sort")
 
 
 def _sort_key(text: str, sort: str) -> str:

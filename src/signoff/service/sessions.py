@@ -18,7 +18,6 @@ from signoff.db.pool import Connection
 from signoff.db.sessions import Ended, Session
 from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import (
-    FieldError,
     InvalidInput,
     RateLimited,
     Unauthenticated,
@@ -78,8 +77,7 @@ async def set_password(office: Office, name: str, password: str | None, *, by: s
     """
     check_principal(by)
     if password is not None and not SHORTEST <= len(password) <= LONGEST:
-        problem = f"has {SHORTEST} to {LONGEST} characters"
-        raise InvalidInput(f"a password {problem}", [FieldError("/password", problem)])
+        raise InvalidInput.of("password", f"has {SHORTEST} to {LONGEST} characters")
     hashed = None if password is None else await _compute(_hasher().hash, password)
     at = office.now()
     async with office.database.transaction() as conn:

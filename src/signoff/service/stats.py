@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from signoff.db import stats
-from signoff.domain.errors import FieldError, InvalidInput
+from signoff.domain.errors import InvalidInput
 from signoff.service.office import Office
 
 MAX_DAYS = 366
@@ -92,8 +92,7 @@ async def get_stats(
         InvalidInput: `days` is not 1 to 366.
     """
     if not 1 <= days <= MAX_DAYS:
-        problem = f"is 1 to {MAX_DAYS}, not {days}"
-        raise InvalidInput(f"days {problem}", [FieldError("/days", problem)])
+        raise InvalidInput.of("days", f"is 1 to {MAX_DAYS}, not {days}")
     now = office.now()
     first = now.astimezone(UTC).date() - timedelta(days=days - 1)
     since = datetime.combine(first, time(), UTC)

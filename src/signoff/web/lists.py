@@ -15,7 +15,6 @@ from signoff.domain.admission import is_stale
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
     Conflict,
-    FieldError,
     Forbidden,
     InvalidAnswer,
     InvalidInput,
@@ -112,7 +111,7 @@ async def count_new(visit: Visit, since: Annotated[datetime, Query()]) -> Respon
     """How many requests a list has that were opened since it was shown."""
     search = search_of(visit.request.query_params)
     if since.tzinfo is None:
-        raise InvalidInput("since is a moment with its offset", [FieldError("/since", "no offset")])
+        raise InvalidInput.of("since", "is a moment with its offset")
     count = await inbox.count_since(visit.office, search, since, by=visit.by)
     said = str(count) if count <= MOST else f"{MOST}+"
     return Response(said, headers=PAGE, media_type="text/plain")
