@@ -13,7 +13,7 @@ from signoff.domain.admission import Reviewer
 from signoff.domain.errors import FieldError
 from signoff.domain.policy import Policy, is_group
 from signoff.domain.preferences import BY_DEFAULT, Preferences
-from signoff.domain.principal import GROUP, KEY, Role
+from signoff.domain.principal import GROUP, KEY, Principal, Role, within
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +62,16 @@ class User:
         """All channels that reach them, each with its address."""
         email = () if self.email is None else ((EMAIL, self.email),)
         return (*email, *((channel_of(address), address) for address in self.addresses))
+
+    def principal(self, method: str, *, signed_in_at: datetime | None = None) -> Principal:
+        """Them as those who act; `method` says how it is known who they are."""
+        return Principal(
+            name=self.name,
+            role=self.role,
+            graphs=within(self.graphs, None),
+            method=method,
+            signed_in_at=signed_in_at,
+        )
 
     def substitutes(self, at: datetime) -> frozenset[str]:
         """Who stands in for this user at that moment."""

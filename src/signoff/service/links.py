@@ -18,7 +18,7 @@ from signoff.domain.decision import Ballot
 from signoff.domain.errors import LinkNotFound
 from signoff.domain.key import digest
 from signoff.domain.link import Link, Standing
-from signoff.domain.principal import LINK, Principal, within
+from signoff.domain.principal import LINK, Principal
 from signoff.domain.request import Request, RequestState
 from signoff.service.office import Office
 from signoff.service.reviewers import as_reviewer
@@ -132,9 +132,7 @@ async def _opened(conn: Connection, office: Office, link: Link, request: Request
     if user is None:
         return None
     at = office.now()
-    principal = Principal(
-        name=user.name, role=user.role, graphs=within(user.graphs, None), method=LINK
-    )
+    principal = user.principal(LINK)
     reviewer = await as_reviewer(conn, user.name, at=at, request=request)
     standing = link.standing(request, principal, reviewer, at)
     return Opened(link=link, request=request, principal=principal, standing=standing)

@@ -24,7 +24,7 @@ from signoff.domain.errors import (
     UserNotFound,
 )
 from signoff.domain.key import digest
-from signoff.domain.principal import MAX_PRINCIPAL, SYSTEM, Principal, check_principal, within
+from signoff.domain.principal import MAX_PRINCIPAL, SYSTEM, Principal, check_principal
 from signoff.service.office import Office
 
 T = TypeVar("T")
@@ -203,13 +203,7 @@ async def signed_in(
         user = None if session is None else await users.get(conn, session.user)
     if session is None or user is None or not await _goes_on(office, session, hashed, at):
         return None
-    principal = Principal(
-        name=user.name,
-        role=user.role,
-        graphs=within(user.graphs, None),
-        method=session.method,
-        signed_in_at=session.authenticated_at,
-    )
+    principal = user.principal(session.method, signed_in_at=session.authenticated_at)
     if not session.current:
         return SignedIn(principal)
     if rotate and there and at - session.rotated_at > office.session_rules.rotation:
@@ -228,17 +222,14 @@ async def _goes_on(office: Office, session: Session, hashed: bytes, at: datetime
     if at - session.seen_at <= rules.idle and at - session.signed_in_at <= rules.longest:
         if session.current or at - session.rotated_at <= OVERLAP:
             return True
-        event, by = "user.session_revoked", SYSTEM
+        event = "user.session_revoked"
     else:
-        event, by = "user.session_expired", SYSTEM
+        event = "user.session_expired"
+    data = {"user": session.user}
+    entry = AuditEntry(event=event, thread_id=ACCESS, by=SYSTEM, at=at, data=data)
     async with office.database.transaction() as conn:
         if await sessions.end(conn, hashed) is not None:
-            await audit.append(
-                conn,
-                AuditEntry(
-                    event=event, thread_id=ACCESS, by=by, at=at, data={"user": session.user}
-                ),
-            )
+            await audit.append(conn, entry)
             await notices.access_changed(conn)
     return False
 

@@ -13,7 +13,7 @@ from signoff.db import audit, keys, notices, sessions, users
 from signoff.db.pool import Connection, Database
 from signoff.domain.audit import ACCESS, AuditEntry
 from signoff.domain.errors import DatabaseNotReady, Forbidden, UserNotFound
-from signoff.domain.principal import DEV, SYSTEM, Principal, check_user, within
+from signoff.domain.principal import DEV, SYSTEM, Principal, check_user
 from signoff.domain.user import User
 from signoff.log import get_logger
 from signoff.policies.file import PolicyFile
@@ -155,10 +155,11 @@ async def get_user(office: Office, name: str) -> User:
     Raises:
         UserNotFound: There is no user of that name.
     """
-    found = [user for user in await list_users(office) if user.name == name]
-    if not found:
+    async with office.database.connection() as conn:
+        user = await users.get(conn, name)
+    if user is None:
         raise _unknown(name)
-    return found[0]
+    return user
 
 
 async def as_user(office: Office, name: str) -> Principal:
@@ -173,7 +174,7 @@ async def as_user(office: Office, name: str) -> Principal:
         raise Forbidden(
             f"There is no user {name[:100]!r} to act as: [[user]] in signoff.toml makes one."
         )
-    return Principal(name=name, role=user.role, graphs=within(user.graphs, None), method=DEV)
+    return user.principal(DEV)
 
 
 @asynccontextmanager
