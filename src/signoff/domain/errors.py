@@ -71,11 +71,21 @@ class RequestNotFound(NotFound):
 
     code = "request_not_found"
 
+    @classmethod
+    def of(cls, request_id: str) -> Self:
+        """There is none of this id."""
+        return cls(f"There is no request {request_id}.")
+
 
 class ThreadNotFound(NotFound):
     """No thread has this id."""
 
     code = "thread_not_found"
+
+    @classmethod
+    def of(cls, thread_id: str) -> Self:
+        """There is none of this id."""
+        return cls(f"There is no thread {thread_id}.")
 
 
 class RunNotFound(NotFound):
@@ -100,6 +110,11 @@ class UserNotFound(NotFound):
     """There is no user of that name."""
 
     code = "user_not_found"
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """There is none of this name."""
+        return cls(f"There is no user {name}: see `signoff users list`.")
 
 
 class KeyNotFound(NotFound):

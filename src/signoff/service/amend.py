@@ -48,7 +48,7 @@ async def amend(
     async with office.database.transaction() as conn:
         locked = await requests.lock(conn, request_id)
         if locked is None:
-            raise RequestNotFound(f"There is no request {request_id}.")
+            raise RequestNotFound.of(request_id)
         thread, before = locked
         at = office.now()
         reviewer = await as_reviewer(conn, by, at=at, request=before)

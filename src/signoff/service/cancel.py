@@ -32,7 +32,7 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
     async with office.database.transaction() as conn:
         thread = await threads.lock(conn, thread_id)
         if thread is None:
-            raise ThreadNotFound(f"There is no thread {thread_id}.")
+            raise ThreadNotFound.of(thread_id)
         run = await runs.get(conn, thread_id, run_id)
         if run is None:
             raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")

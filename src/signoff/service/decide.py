@@ -68,7 +68,7 @@ async def decide(
     if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY:
         raise InvalidInput(f"an idempotency key has 1 to {MAX_KEY} characters")
     if not is_id(request_id):
-        raise RequestNotFound(f"There is no request {request_id}.")
+        raise RequestNotFound.of(request_id)
     request_id = request_id.lower()
     with office.traces.span("decide", request_id=request_id, action=ballot.action):
         return await _decide(office, request_id, ballot, by, idempotency_key)
@@ -83,7 +83,7 @@ async def _decide(
         async with office.database.connection() as conn:
             found = await requests.with_known(conn, request_id)
             if found is None:
-                raise RequestNotFound(f"There is no request {request_id}.")
+                raise RequestNotFound.of(request_id)
             if idempotency_key is not None and await _repeats(
                 conn, request_id, ballot, by, idempotency_key
             ):
@@ -134,7 +134,7 @@ async def _count(
         async with office.database.transaction() as conn:
             locked = await requests.lock(conn, request_id)
             if locked is None:
-                raise RequestNotFound(f"There is no request {request_id}.")
+                raise RequestNotFound.of(request_id)
             thread, before = locked
             after, lease = await cast(
                 conn, office, thread, before, ballot, by=by, idempotency_key=idempotency_key
@@ -210,7 +210,7 @@ async def resume(
     """
     check_principal(by)
     if not is_thread_id(thread_id):
-        raise ThreadNotFound(f"There is no thread {thread_id}.")
+        raise ThreadNotFound.of(thread_id)
     with office.traces.span("decide", thread_id=thread_id):
         run = None
         if not terms:
@@ -224,7 +224,7 @@ async def _resume(
     async with office.database.transaction() as conn:
         thread = await lock(conn, thread_id)
         if thread is None:
-            raise ThreadNotFound(f"There is no thread {thread_id}.")
+            raise ThreadNotFound.of(thread_id)
         if graph is not None and thread.graph not in (None, graph):
             raise Conflict(f"Thread {thread_id} is one of graph {thread.graph!r}, not {graph!r}.")
         waiting = [r for r in await requests.known(conn, thread_id) if _waits(r)]

@@ -98,7 +98,7 @@ async def unlink(office: Office, name: str, *, by: str) -> list[Identity]:
     at = office.now()
     async with office.database.transaction() as conn:
         if await users.lock(conn, name) is None:
-            raise UserNotFound(f"There is no user {name}: see `signoff users list`.")
+            raise UserNotFound.of(name)
         gone = await identities.unlink(conn, name)
         if gone:
             await sessions.end_all(conn, [name])

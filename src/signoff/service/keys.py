@@ -59,7 +59,7 @@ async def create_key(
     )
     async with office.database.transaction() as conn:
         if user is not None and await users.lock(conn, user) is None:
-            raise UserNotFound(f"There is no user {user}: see `signoff users list`.")
+            raise UserNotFound.of(user)
         await keys.insert(conn, key)
         await audit.append(conn, entry_of("key.created", key, by=by, at=at))
     return key, text_of(key.id, secret)

@@ -116,10 +116,10 @@ async def _chain(office: Office, principal: Principal, wanted: Wanted) -> str | 
             found = await audit_scan.thread_of(conn, request_id) if is_id(request_id) else None
             graph = None if found is None else await requests.graph_of(conn, request_id)
         if found is None or thread_id not in (None, found):
-            raise _no_request(request_id)
+            raise RequestNotFound.of(request_id)
         if graph is not None:
             if not principal.sees(graph):
-                raise _no_request(request_id)
+                raise RequestNotFound.of(request_id)
             return found
         thread_id = found
     if thread_id is None:
@@ -131,10 +131,6 @@ async def _chain(office: Office, principal: Principal, wanted: Wanted) -> str | 
     await sight.check_audit(office, principal, thread_id)
     await audit_entries(office, thread_id=thread_id, limit=1)
     return thread_id
-
-
-def _no_request(request_id: str) -> RequestNotFound:
-    return RequestNotFound(f"There is no request {request_id}.")
 
 
 def _may_see_all(principal: Principal) -> bool:

@@ -143,7 +143,7 @@ async def get_request(office: Office, request_id: str) -> Request:
     async with office.database.connection() as conn:
         found = await requests.get(conn, request_id)
     if found is None:
-        raise RequestNotFound(f"There is no request {request_id}.")
+        raise RequestNotFound.of(request_id)
     return found
 
 
@@ -156,7 +156,7 @@ async def get_thread(office: Office, thread_id: str) -> Thread:
     async with office.database.connection() as conn:
         found = await threads.get(conn, thread_id)
     if found is None:
-        raise ThreadNotFound(f"There is no thread {thread_id}.")
+        raise ThreadNotFound.of(thread_id)
     return found
 
 
@@ -169,7 +169,7 @@ async def get_waiting_thread(office: Office, thread_id: str) -> tuple[Thread, li
     async with office.database.connection() as conn:
         found = await threads.get(conn, thread_id)
         if found is None:
-            raise ThreadNotFound(f"There is no thread {thread_id}.")
+            raise ThreadNotFound.of(thread_id)
         return found, (await requests.waiting(conn, [thread_id])).get(thread_id, [])
 
 
@@ -255,7 +255,7 @@ async def list_runs(
     check_page(limit, offset)
     async with office.database.connection() as conn:
         if await threads.get(conn, thread_id) is None:
-            raise ThreadNotFound(f"There is no thread {thread_id}.")
+            raise ThreadNotFound.of(thread_id)
         return await runs.page(
             conn,
             thread_id,
@@ -274,7 +274,7 @@ async def get_run(office: Office, thread_id: str, run_id: str) -> Run:
     async with office.database.connection() as conn:
         found = await runs.get(conn, thread_id, run_id)
         if found is None and await threads.get(conn, thread_id) is None:
-            raise ThreadNotFound(f"There is no thread {thread_id}.")
+            raise ThreadNotFound.of(thread_id)
     if found is None:
         raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
     return found

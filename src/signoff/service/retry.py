@@ -28,7 +28,7 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
     async with office.database.transaction() as conn:
         locked = await requests.lock(conn, request_id)
         if locked is None:
-            raise RequestNotFound(f"There is no request {request_id}.")
+            raise RequestNotFound.of(request_id)
         thread, request = locked
         if request.delivery is not Delivery.FAILED:
             raise NotRetryable(

@@ -82,7 +82,7 @@ async def set_password(office: Office, name: str, password: str | None, *, by: s
     at = office.now()
     async with office.database.transaction() as conn:
         if not await sessions.set_password(conn, name, hashed):
-            raise UserNotFound(f"There is no user {name}: see `signoff users list`.")
+            raise UserNotFound.of(name)
         ended = await sessions.end_all(conn, [name])
         event = "user.password_removed" if password is None else "user.password_set"
         data = {"user": name, "sessions_ended": ended}
@@ -256,7 +256,7 @@ async def sign_out_user(office: Office, name: str, *, by: str) -> int:
     at = office.now()
     async with office.database.transaction() as conn:
         if await users.lock(conn, name) is None:
-            raise UserNotFound(f"There is no user {name}: see `signoff users list`.")
+            raise UserNotFound.of(name)
         ended = await sessions.end_all(conn, [name])
         if ended:
             await audit.append(conn, _signed_out(name, by, at, ended))

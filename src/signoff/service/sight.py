@@ -36,7 +36,7 @@ async def check_request(office: Office, principal: Principal, request_id: str) -
         async with office.database.connection() as conn:
             graph = await requests.graph_of(conn, request_id)
         if graph is not None and not principal.sees(graph):
-            raise RequestNotFound(f"There is no request {request_id}.")
+            raise RequestNotFound.of(request_id)
 
 
 async def check_thread(office: Office, principal: Principal, thread_id: str) -> None:
@@ -51,7 +51,7 @@ async def check_thread(office: Office, principal: Principal, thread_id: str) -> 
         async with office.database.connection() as conn:
             seen = await threads.is_seen(conn, thread_id, _sight(principal, principal.graphs))
         if seen is False:
-            raise ThreadNotFound(f"There is no thread {thread_id}.")
+            raise ThreadNotFound.of(thread_id)
 
 
 async def check_audit(office: Office, principal: Principal, thread_id: str) -> None:

@@ -107,7 +107,7 @@ async def _start(office: Office, order: Order, served: Served) -> Run:
         if thread is None and order.create and order.input is None:
             raise NothingPending(f"Thread {order.thread_id} is new: it needs an input to begin.")
         if thread is None or _is_out_of_sight(thread.graph, order.graphs):
-            raise ThreadNotFound(f"There is no thread {order.thread_id}.")
+            raise ThreadNotFound.of(order.thread_id)
         if order.input is None and thread.graph not in (None, served.name):
             raise Conflict(
                 f"Thread {thread.id} is one of graph {thread.graph!r}, so {served.name!r} can only "

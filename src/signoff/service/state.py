@@ -74,7 +74,7 @@ async def _thread(office: Office, place: Place) -> Thread:
     async with office.database.connection() as conn:
         thread = await threads.get(conn, place.thread_id)
     if thread is None:
-        raise ThreadNotFound(f"There is no thread {place.thread_id}.")
+        raise ThreadNotFound.of(place.thread_id)
     _check_id(place.thread_id, place.id)
     return thread
 

@@ -154,5 +154,5 @@ async def _rests(office: Office, thread_id: str, told: Followed) -> bool:
     async with office.database.connection() as conn:
         thread = await threads.get(conn, thread_id)
     if thread is None:
-        raise ThreadNotFound(f"There is no thread {thread_id}.")
+        raise ThreadNotFound.of(thread_id)
     return thread.status is not ThreadStatus.BUSY

@@ -68,7 +68,7 @@ async def label_thread(office: Office, thread_id: str, metadata: dict[str, Any])
     check(metadata, where="/metadata")
     async with office.database.transaction() as conn:
         if await threads.lock(conn, thread_id) is None:
-            raise ThreadNotFound(f"There is no thread {thread_id}.")
+            raise ThreadNotFound.of(thread_id)
         await threads.update_metadata(conn, thread_id, metadata, office.now())
 
 
@@ -84,7 +84,7 @@ async def delete_thread(office: Office, thread_id: str, *, by: str) -> None:
     async with office.database.transaction() as conn:
         thread = await threads.lock(conn, thread_id)
         if thread is None:
-            raise ThreadNotFound(f"There is no thread {thread_id}.")
+            raise ThreadNotFound.of(thread_id)
         if thread.busy:
             raise ThreadBusy(f"A run is under way on thread {thread_id}: cancel it first.")
         closed = await requests.close_open(conn, thread_id, to=RequestState.WITHDRAWN, at=at)

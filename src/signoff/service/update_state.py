@@ -68,7 +68,7 @@ async def update_state(
     async with office.database.transaction() as conn:
         thread = await threads.lock(conn, place.thread_id)
         if thread is None:
-            raise ThreadNotFound(f"There is no thread {place.thread_id}.")
+            raise ThreadNotFound.of(place.thread_id)
         if thread.busy:
             raise ThreadBusy(f"A run is under way on thread {thread.id}.")
         if thread.graph is None:

@@ -90,7 +90,7 @@ async def change_user(
     async with office.database.transaction() as conn:
         before = await users.lock(conn, name)
         if before is None and not create:
-            raise _unknown(name)
+            raise UserNotFound.of(name)
         after = change(before or User(name=name))
         if after != before:
             await users.put(conn, after)
@@ -158,7 +158,7 @@ async def get_user(office: Office, name: str) -> User:
     async with office.database.connection() as conn:
         user = await users.get(conn, name)
     if user is None:
-        raise _unknown(name)
+        raise UserNotFound.of(name)
     return user
 
 
@@ -250,7 +250,3 @@ def _in_order(people: Iterable[User]) -> list[User]:
     for user in ordered:
         check_user(user.name)
     return ordered
-
-
-def _unknown(name: str) -> UserNotFound:
-    return UserNotFound(f"There is no user {name}: see `signoff users list`.")

@@ -36,7 +36,7 @@ async def until_settled(office: Office, notices: Notices, thread_id: str) -> Thr
                 async with office.database.connection() as conn:
                     thread = await threads.get(conn, thread_id)
                 if thread is None:
-                    raise ThreadNotFound(f"There is no thread {thread_id}.")
+                    raise ThreadNotFound.of(thread_id)
                 if thread.status is not ThreadStatus.BUSY:
                     return thread
             with suppress(TimeoutError):

@@ -30,4 +30,4 @@ async def _remove(name: str) -> None:
     async with open_desk() as desk:
         by = principal(desk.settings, None)
         if not await users.remove_user(desk.office, name, by=by):
-            raise UserNotFound(f"There is no user {name}: see `signoff users list`.")
+            raise UserNotFound.of(name)
