@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 ARGS   ?=
 TIMES  ?= 20
-# Most of the suite waits for processes, so there are more of its own than processors.
-PARALLEL ?= --numprocesses 3 --dist loadfile
+# Most of the suite waits for processes, so there are more of its own than processors. In order: files
+# of a few long tests, as in tests/acceptance, are to be begun first.
+PARALLEL ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
