@@ -24,6 +24,7 @@ from signoff.db.group import GroupCommit
 from signoff.db.jobs import Jobs
 from signoff.db.notices import Notices
 from signoff.db.pool import Database
+from signoff.domain.errors import ConfigError
 from signoff.domain.outside import Allowed
 from signoff.domain.run import Run, RunStatus
 from signoff.front_desk import FrontDesk
@@ -67,7 +68,8 @@ class Signoff(FrontDesk):
     before (`gc.freeze`): see `signoff.collector`.
 
     Raises, on entering:
-        ConfigError: The configuration, a graph or a package's kind of pauses is not in order.
+        ConfigError: The configuration, a graph or a package's kind of pauses is not in order; or
+            the desk is open already.
         InvalidPolicy: A policy is not in order, names groups that there are not, or a
             breakpoint is at a node that there is not.
         DatabaseNotReady: The database does not answer, or has not this program's schema.
@@ -103,12 +105,23 @@ class Signoff(FrontDesk):
         self._work = work
         self._now = now
         self._stack = AsyncExitStack()
+        self._opened = False
         self._group: GroupCommit
         self.engine: Engine | None = None
         self._metrics: Metrics | None = None
         self._traces = traces_of(self.settings)
 
     async def __aenter__(self) -> Self:
+        if self._opened:
+            raise ConfigError("the desk is open already: `async with` opens it once at a time")
+        self._opened = True
+        try:
+            return await self._open()
+        except BaseException:
+            self._opened = False
+            raise
+
+    async def _open(self) -> Self:
         registry.kinds()  # one of a package that cannot be used shows now, not at the first pause
         async with AsyncExitStack() as stack:
             database = await self._open_database(stack)
@@ -156,9 +169,12 @@ class Signoff(FrontDesk):
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._stack.aclose()
-        await self._traces.close()
-        self._office = None
+        try:
+            await self._stack.aclose()
+            await self._traces.close()
+        finally:
+            self._office = None
+            self._opened = False
 
     def _saver(self, database: Database, graph: str) -> SignoffSaver:
         return SignoffSaver(database, self._group, graph, now=self._now, opener=Opener(self._book))

@@ -95,7 +95,7 @@ class FrontDesk:
         """
         order = Order(
             graph=graph,
-            thread_id=thread_id or wait.new_thread_id(),
+            thread_id=wait.new_thread_id() if thread_id is None else thread_id,
             by=by,
             input=input,
             config=config or {},
@@ -158,7 +158,7 @@ class FrontDesk:
         Raises:
             RequestNotFound: There is no such request.
         """
-        return await read.get_request(self.office, request_id)
+        return await read.get_request(self.office, str(request_id))
 
     async def decide(
         self,

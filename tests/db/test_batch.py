@@ -88,3 +88,19 @@ async def test_after_all_is_done_the_next_one_goes_at_once() -> None:
     for number in (2, 4, 6):
         assert await numbers.put(number) == number * 2
     assert committer.batches == [[2], [4], [6]]
+
+
+async def test_the_answer_of_a_caller_who_left_is_told_to_whom_it_named() -> None:
+    committer = Committer(hold=True)
+    numbers = batch(committer)
+    told: asyncio.Queue[int] = asyncio.Queue()
+    leaving = asyncio.create_task(numbers.put(2, told.put_nowait))
+    staying = asyncio.create_task(numbers.put(4, told.put_nowait))
+    refused = asyncio.create_task(numbers.put(13, told.put_nowait))
+    await committer.begun.get()
+    for caller in (leaving, refused):
+        caller.cancel()
+    committer.go.set()
+    assert await staying == 8
+    assert await told.get() == 4
+    assert told.empty()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
+from functools import partial
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -40,8 +41,10 @@ class Batch(Generic[Item, Answer]):
         self._drains: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
 
-    async def put(self, item: Item) -> Answer:
+    async def put(self, item: Item, left: Callable[[Answer], None] | None = None) -> Answer:
         """Return the answer to an item, once it is durable; a caller that leaves changes nothing.
+
+        `left` is told the answer in place of a caller that was cancelled.
 
         Raises:
             Exception: Whatever `commit` raises for this item alone.
@@ -52,7 +55,12 @@ class Batch(Generic[Item, Answer]):
             drain = asyncio.create_task(self._commit_all(), context=Context())
             self._drains.add(drain)
             drain.add_done_callback(self._drains.discard)
-        return await asyncio.shield(done)
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            if left is not None:
+                done.add_done_callback(partial(_tell, left))
+            raise
 
     async def _commit_all(self) -> None:
         await asyncio.sleep(0)  # let what is ready in this turn of the loop come along
@@ -103,6 +111,11 @@ class Batch(Generic[Item, Answer]):
         assert answer is not None, "alone, an item is answered"
         if not one[1].done():
             one[1].set_result(answer)
+
+
+def _tell(left: Callable[[Answer], None], done: asyncio.Future[Answer]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        left(done.result())
 
 
 def _fail(batch: Sequence[tuple[object, asyncio.Future[Answer]]], error: BaseException) -> None:

@@ -128,6 +128,7 @@ class Database:
     ) -> None:
         self.sealer = sealer
         self.instance = token_hex(6)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.conninfo = conninfo(url, self.instance)
         self.pool = self._pool(
             "signoff", "", min_size=min(2, max_connections), max_size=max_connections
@@ -154,6 +155,7 @@ class Database:
         )
 
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         await self._reach()
         try:
             for pool in self._pools():
@@ -177,7 +179,7 @@ class Database:
         Raises:
             DatabaseUnreachable: There is none, or it was lost; the last statement may have counted.
         """
-        with _reaching():
+        with self._reaching():
             async with self.pool.connection() as conn:
                 yield conn
 
@@ -189,7 +191,7 @@ class Database:
             DatabaseUnreachable: There is none, or it was lost; if that was during the commit, the
                 transaction may have counted.
         """
-        with _reaching():
+        with self._reaching():
             async with self.pool.connection() as conn:
                 after = self._after_commit[conn] = []
                 try:
@@ -214,7 +216,7 @@ class Database:
         Raises:
             DatabaseUnreachable: As with `connection`.
         """
-        with _reaching():
+        with self._reaching():
             async with self.relaxed.connection() as conn:
                 yield conn
 
@@ -225,9 +227,21 @@ class Database:
         Raises:
             DatabaseUnreachable: There is none, or it was lost; the last statement may have counted.
         """
-        with _reaching():
+        with self._reaching():
             async with self.writing.connection() as conn:
                 yield conn
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        if self._loop is not None and asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(
+                "the desk was opened in another event loop: call it there, from another thread by "
+                "`asyncio.run_coroutine_threadsafe`"
+            )
+        try:
+            yield
+        except OperationalError as error:
+            raise DatabaseUnreachable("The database is out of reach.") from error
 
     def load(self) -> list[Load]:
         """How the connections of each kind are used."""
@@ -272,14 +286,6 @@ class Database:
                 log.warning("the database does not answer yet, trying again", reason=problem)
                 told = True
             await asyncio.sleep(0.5)
-
-
-@contextmanager
-def _reaching() -> Iterator[None]:
-    try:
-        yield
-    except OperationalError as error:
-        raise DatabaseUnreachable("The database is out of reach.") from error
 
 
 async def probe(url: str) -> None:

@@ -89,12 +89,18 @@ def check_principal(name: str) -> str:
     """`name`, if a principal can have it.
 
     Raises:
-        InvalidInput: It is empty, longer than 255 characters, has control characters or spaces
-            around it, is the name kept for the desk itself, or that of a group.
+        InvalidInput: It is no text, empty, longer than 255 characters, has control characters or
+            spaces around it, is the name kept for the desk itself, or that of a group.
     """
-    if not name or len(name) > MAX_PRINCIPAL or not name.isprintable() or name != name.strip():
+    given: object = name
+    if (
+        not isinstance(given, str)
+        or not 0 < len(given) <= MAX_PRINCIPAL
+        or not given.isprintable()
+        or given != given.strip()
+    ):
         raise InvalidInput(
-            f"a principal has 1 to {MAX_PRINCIPAL} printable characters, not {name[:300]!r}"
+            f"a principal has 1 to {MAX_PRINCIPAL} printable characters, not {given!r:.300}"
         )
     if name == SYSTEM:
         raise InvalidInput(f"the name {SYSTEM!r} is kept for what the desk does by itself")

@@ -52,9 +52,9 @@ class Lease:
     epoch: int
 
 
-def is_thread_id(text: str) -> bool:
-    """Whether a thread can have this id; no other text can be found in the database."""
-    return _THREAD_ID.fullmatch(text) is not None
+def is_thread_id(text: object) -> bool:
+    """Whether a thread can have this id; nothing else can be found in the database."""
+    return isinstance(text, str) and _THREAD_ID.fullmatch(text) is not None
 
 
 def check_thread_id(thread_id: str) -> str:
@@ -66,6 +66,6 @@ def check_thread_id(thread_id: str) -> str:
     if not is_thread_id(thread_id):
         raise InvalidInput(
             f"a thread id has 1 to {MAX_THREAD_ID} letters, digits and . _ : @ -, "
-            f"not {thread_id[:300]!r}"
+            f"not {thread_id!r:.300}"
         )
     return thread_id

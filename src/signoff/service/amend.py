@@ -61,8 +61,7 @@ async def amend(
             event, before, after, by=by, at=at, method=acting.method(by), data=data(after)
         )
         lease = await keep(conn, office, thread, before, after, entry, by=by)
-    if lease is not None and office.hand is not None:
-        office.hand.take(lease)
+    office.take(lease)
     return after
 
 

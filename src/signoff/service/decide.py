@@ -16,8 +16,10 @@ from signoff.domain.admission import Reviewer
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import (
     Conflict,
+    FieldError,
     Forbidden,
     IdempotencyKeyReused,
+    InvalidAnswer,
     InvalidInput,
     NothingPending,
     RequestNotFound,
@@ -25,6 +27,7 @@ from signoff.domain.errors import (
     Unauthenticated,
     UnknownPause,
 )
+from signoff.domain.jsontext import check
 from signoff.domain.principal import check_principal
 from signoff.domain.request import Request, RequestState
 from signoff.domain.run import Run, RunStatus
@@ -65,13 +68,21 @@ async def decide(
         IdempotencyKeyReused: This principal has used the key for another ballot.
     """
     check_principal(by)
-    if idempotency_key is not None and not 0 < len(idempotency_key) <= MAX_KEY:
-        raise InvalidInput(f"an idempotency key has 1 to {MAX_KEY} characters")
+    if idempotency_key is not None:
+        _check_key(idempotency_key)
+    if not isinstance(ballot.note, str | None):
+        raise InvalidAnswer("the note is no text", [FieldError("/note", "must be a string")])
     if not is_id(request_id):
         raise RequestNotFound.of(request_id)
     request_id = request_id.lower()
     with office.traces.span("decide", request_id=request_id, action=ballot.action):
         return await _decide(office, request_id, ballot, by, idempotency_key)
+
+
+def _check_key(key: object) -> None:
+    if not isinstance(key, str) or not 0 < len(key) <= MAX_KEY:
+        raise InvalidInput(f"an idempotency key has 1 to {MAX_KEY} characters")
+    check(key, where="idempotency key")
 
 
 async def _decide(
@@ -141,8 +152,7 @@ async def _count(
             )
     except UniqueViolation as error:
         raise _key_reused() from error
-    if lease is not None and office.hand is not None:
-        office.hand.take(lease)
+    office.take(lease)
     return after
 
 
@@ -158,7 +168,7 @@ async def _record(office: Office, found: Found, closing: Closing, run: Run) -> R
     worker = hand.reach_out() if hand is not None and run.graph in office.catalog else None
     try:
         recorded = await office.together.record(
-            Recording(closings=[closing], run=run, worker=worker)
+            Recording(closings=[closing], run=run, worker=worker), left=office.take
         )
     except UniqueViolation as error:
         raise _key_reused() from error
@@ -254,8 +264,7 @@ async def _resume(
             terms.check(run)
             await runs.add_terms(conn, run.id, options=terms.options, metadata=terms.metadata)
             run = await _queued(conn, thread_id)
-    if recorded.lease is not None and office.hand is not None:
-        office.hand.take(recorded.lease)
+    office.take(recorded.lease)
     return run
 
 

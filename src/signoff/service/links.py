@@ -115,8 +115,7 @@ async def decide_by_link(office: Office, token: str, ballot: Ballot) -> Opened:
             _, lease = await cast(conn, office, thread, before, ballot, by=principal.name)
         used = await links.use(conn, digest(token), ballot.action, at=office.now())
         assert used, "the thread is locked, so nobody else has used it"
-    if lease is not None and office.hand is not None:
-        office.hand.take(lease)
+    office.take(lease)
     return await look(office, token)
 
 

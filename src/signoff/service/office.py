@@ -87,6 +87,11 @@ class Office:
         self.together = Together(self.database, self.jobs)
         self.keyring = Keyring(self.database, self.notices, self.now)
 
+    def take(self, lease: Lease | None) -> None:
+        """Have this process work on a thread whose lease a commit gave it; None is nobody's."""
+        if lease is not None and self.hand is not None:
+            self.hand.take(lease)
+
     def url_of(self, path: str) -> str | None:
         """Where people reach a path of the server; None if its address is not known."""
         return None if self.public_url is None else f"{self.public_url.rstrip('/')}{path}"

@@ -318,13 +318,13 @@ async def audit_entries(
         return entries
 
 
-def check_page(limit: int, offset: int = 0) -> None:
+def check_page(limit: object, offset: int = 0) -> None:
     """Return if a list can have such a page.
 
     Raises:
         InvalidInput: It is too long, or begins too far into the list.
     """
-    if not 1 <= limit <= MAX_PAGE:
+    if not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
         raise InvalidInput.of("limit", f"is 1 to {MAX_PAGE}, not {limit}")
     if not 0 <= offset <= MAX_OFFSET:
         raise InvalidInput.of("offset", f"is 0 to {MAX_OFFSET}, not {offset}")

@@ -55,6 +55,5 @@ async def retry(office: Office, request_id: str, *, by: str, reask: bool = False
         await notices.thread_changed(conn, thread.id)
         after = await requests.get(conn, request_id)
         assert after is not None
-    if lease is not None and office.hand is not None:
-        office.hand.take(lease)
+    office.take(lease)
     return after

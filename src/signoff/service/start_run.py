@@ -118,8 +118,7 @@ async def _start(office: Office, order: Order, served: Served) -> Run:
         await runs.insert(conn, run)
         await audit.append(conn, entry)
         lease = await give_work(conn, office, thread, served.name, run.created_at)
-    if lease is not None and office.hand is not None:
-        office.hand.take(lease)
+    office.take(lease)
     return run
 
 
@@ -199,7 +198,7 @@ async def _begin_on_new_thread(
         run = replace(run, status=RunStatus.RUNNING, attempt=1)
     metadata = {**order.metadata, **graph_metadata(run.graph)}
     lease = await office.together.begin(
-        Beginning(run=run, metadata=metadata, worker=worker, entry=entry)
+        Beginning(run=run, metadata=metadata, worker=worker, entry=entry), left=office.take
     )
     if lease is None:
         return None

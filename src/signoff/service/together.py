@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from operator import attrgetter
 
 from signoff.db import decisions, request_lists, requests, runs, stream_events
@@ -18,6 +18,10 @@ from signoff.domain.thread import Lease
 
 FEW = 50
 """How many requests a thread may have for its list to be read together with others."""
+
+
+def _nothing(lease: Lease | None) -> None:
+    """Leave a lease alone: its worker will find it."""
 
 
 class Together:
@@ -37,18 +41,28 @@ class Together:
         self._listed = Batch(self._list_threads, _itself)
         self._pages = Batch(self._look_at_streams, _itself)
 
-    async def begin(self, beginning: Beginning) -> Lease | None:
-        """Make a thread with its first run: its lease; None, and nothing changed, if it exists."""
-        [lease] = await self._beginnings.put(beginning)
+    async def begin(
+        self, beginning: Beginning, left: Callable[[Lease | None], None] = _nothing
+    ) -> Lease | None:
+        """Make a thread with its first run: its lease; None, and nothing changed, if it exists.
+
+        `left` is given a worker's lease in place of a caller that was cancelled.
+        """
+        told = _nothing if beginning.worker is None else left
+        [lease] = await self._beginnings.put(beginning, lambda answer: told(answer[0]))
         return lease
 
-    async def record(self, recording: Recording) -> Recorded:
+    async def record(
+        self, recording: Recording, left: Callable[[Lease | None], None] = _nothing
+    ) -> Recorded:
         """See `signoff.db.decisions.record`; who has to be told of it is told.
+
+        `left` is given a worker's lease in place of a caller that was cancelled.
 
         Raises:
             UniqueViolation: A principal has used an idempotency key for two requests at once.
         """
-        return await self._recordings.put(recording)
+        return await self._recordings.put(recording, lambda answer: left(answer.lease))
 
     async def ending(self, thread_id: str, run_id: str) -> Ending | None:
         """How a run has ended and where it left the thread; None if there is no such run."""
