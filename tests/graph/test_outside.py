@@ -7,6 +7,7 @@ import operator
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from langgraph.func import entrypoint
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
@@ -281,3 +282,90 @@ async def test_what_is_written_elsewhere_before_the_first_run_begins_is_not_over
     await open_desk({"g": chain(review)})
     await settled(desk)
     assert (await answered(desk, "this")).values == {"amount": 1, "seen": ["elsewhere", "this"]}
+
+
+async def test_a_thread_that_is_run_elsewhere_shows_its_state(open_desk: OpenDesk) -> None:
+    desk = await open_desk({"g": chain(review)})
+    graph = await elsewhere(open_desk, chain(review))
+    await graph.ainvoke({"seen": ["begun"]}, CONFIG)
+    thread = await desk.thread("t")
+    assert (thread.status, thread.values) == (ThreadStatus.INTERRUPTED, {"seen": ["begun"]})
+    await graph.aupdate_state(CONFIG, {"seen": ["by hand"]}, as_node="review")
+    thread = await desk.thread("t")
+    assert (thread.status, thread.values) == (ThreadStatus.IDLE, {"seen": ["begun", "by hand"]})
+
+
+async def test_an_entrypoint_that_is_run_elsewhere_shows_what_it_returns(
+    open_desk: OpenDesk,
+) -> None:
+    desk = await open_desk({}, work=False)
+
+    @entrypoint(checkpointer=desk.checkpointer("g"))
+    async def asked(given: int) -> dict[str, Any]:
+        return {"given": given, "answer": interrupt("which?")}
+
+    await asked.ainvoke(5, CONFIG)
+    await asked.ainvoke(Command(resume="this"), CONFIG)
+    thread = await desk.thread("t")
+    assert (thread.status, thread.values) == (ThreadStatus.IDLE, {"given": 5, "answer": "this"})
+
+
+async def test_a_thread_comes_to_rest_that_was_decided_here_and_resumed_elsewhere(
+    open_desk: OpenDesk,
+) -> None:
+    # No worker serves the graph: the program that runs it takes the answer to it by itself.
+    desk = await open_desk({}, work=False)
+    graph = chain(twice).compile(checkpointer=desk.checkpointer("g"))
+    await graph.ainvoke({}, CONFIG)
+    for answer in ("one", "two"):
+        request = await the_open(desk)
+        await desk.decide(request.id, "respond", values={"value": answer}, by="jane")
+        assert (await desk.thread("t")).status is ThreadStatus.BUSY
+        await graph.ainvoke(Command(resume=answer), CONFIG)
+        assert (await desk.request(request.id)).delivery == "delivered"
+    thread = await settled(desk)
+    assert (thread.status, thread.values) == (ThreadStatus.IDLE, {"seen": ["one", "two"]})
+    assert [row["status"] for row in await rows(desk, "SELECT status FROM runs")] == [
+        "succeeded",
+        "succeeded",
+    ]
+
+
+@pytest.mark.parametrize("how", ["delete", "prune"])
+async def test_what_a_thread_asks_is_superseded_when_its_checkpoints_are_deleted(
+    open_desk: OpenDesk, how: str
+) -> None:
+    desk = await open_desk({"g": chain(review)})
+    graph = await elsewhere(open_desk, chain(review))
+    await started(desk)
+    request = await the_open(desk)
+    if how == "delete":
+        await graph.checkpointer.adelete_thread("t")
+    else:
+        await graph.checkpointer.aprune(["t"], strategy="delete")
+    assert (await desk.request(request.id)).state == "superseded"
+    assert (await desk.thread("t")).status is ThreadStatus.IDLE
+    assert not await rows(desk, "SELECT 1 FROM checkpoints")
+    with pytest.raises(RequestClosed):
+        await desk.decide(request.id, "respond", values={"value": 1}, by="jane")
+    assert (await started(desk, input={"seen": ["anew"]})).status is ThreadStatus.INTERRUPTED
+    assert (await answered(desk, "this")).values["seen"] == ["anew", "this"]
+
+
+async def test_checkpoints_of_a_thread_that_a_worker_has_are_not_deleted(
+    open_desk: OpenDesk,
+) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(state: Log) -> Log:
+        begun.set()
+        await go.wait()
+        return {"seen": ["done"]}
+
+    desk = await open_desk({"g": chain(slow)})
+    await desk.start("g", {}, by="jane", thread_id="t")
+    await asyncio.wait_for(begun.wait(), TIMEOUT)
+    with pytest.raises(ThreadBusy):
+        await desk.checkpointer("g").adelete_thread("t")
+    go.set()
+    assert (await settled(desk)).values["seen"] == ["done"]

@@ -372,6 +372,36 @@ async def cancel(conn: Connection, run_id: str, at: datetime) -> bool:
     return await won(cursor)
 
 
+async def end_delivered(conn: Connection, thread_id: str, at: datetime) -> None:
+    """End the resume that waits on a locked thread nobody has, if nothing is left to deliver.
+
+    With nothing else waiting, the thread is not busy any more. A run whose end is told to somebody
+    is left to a worker, who tells it.
+    """
+    cursor = await conn.execute(
+        """
+        UPDATE runs SET status = 'succeeded', updated_at = %(at)s
+         WHERE thread_id = %(thread_id)s AND kind = 'resume' AND status = 'queued'
+           AND options ->> 'webhook' IS NULL
+           AND NOT EXISTS (SELECT 1 FROM requests
+                            WHERE thread_id = %(thread_id)s AND delivery = 'pending')
+        RETURNING id
+        """,
+        {"thread_id": thread_id, "at": at},
+    )
+    if await won(cursor):
+        await conn.execute(
+            """
+            UPDATE threads SET ready_at = NULL, status = 'idle'
+             WHERE id = %(thread_id)s AND leased_by IS NULL
+               AND NOT EXISTS (SELECT 1 FROM runs
+                                WHERE thread_id = %(thread_id)s
+                                  AND status IN ('queued', 'running'))
+            """,
+            {"thread_id": thread_id},
+        )
+
+
 async def page(
     conn: Connection, thread_id: str, *, status: list[str] | None, limit: int, offset: int
 ) -> list[Run]:

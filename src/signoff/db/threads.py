@@ -194,12 +194,17 @@ async def update_metadata(
 
 async def delete(conn: Connection, thread_id: str) -> None:
     """Remove a thread with its runs, requests, effects and checkpoints. Its audit stays."""
+    await delete_checkpoints(conn, thread_id)
+    await conn.execute("DELETE FROM threads WHERE id = %s", (thread_id,))
+
+
+async def delete_checkpoints(conn: Connection, thread_id: str) -> None:
+    """Remove all that LangGraph has stored of a thread."""
     for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
         await conn.execute(
             sql.SQL("DELETE FROM {} WHERE thread_id = %s").format(sql.Identifier(table)),
             (thread_id,),
         )
-    await conn.execute("DELETE FROM threads WHERE id = %s", (thread_id,))
 
 
 async def search(

@@ -147,6 +147,7 @@ class SignoffSaver(SealedSaver):
                     graph=self.graph,
                     checkpoint_ns=namespace,
                     checkpoint_id=checkpoint["id"],
+                    values=checkpoint["channel_values"],
                     at=self.now(),
                 )
         else:
@@ -202,6 +203,27 @@ class SignoffSaver(SealedSaver):
 
     # LangGraph asks for it with every run, to know what the method takes.
     aput_writes.__signature__ = signature(aput_writes)  # type: ignore[attr-defined]
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete the checkpoints of a thread, and supersede what it asks; its record stays.
+
+        Raises:
+            ThreadBusy: A worker of the desk holds the thread; nothing was deleted.
+        """
+        async with self._transaction() as conn:
+            await outside.removal(conn, thread_id, at=self.now())
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Delete all checkpoints of threads but the latest; or, to ``"delete"``, all of them.
+
+        Raises:
+            ThreadBusy: A worker of the desk holds a thread that is to be deleted.
+        """
+        if strategy != "delete" or isinstance(thread_ids, str):
+            await super().aprune(thread_ids, strategy=strategy)
+            return
+        for thread_id in thread_ids:
+            await self.adelete_thread(thread_id)
 
     def _write_rows(
         self,
