@@ -48,6 +48,11 @@ async def test_the_decision_of_a_caller_who_is_cancelled_goes_on_in_this_process
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
+
+    async def decided() -> bool:
+        return (await desk.request(request.id)).state is RequestState.DECIDED
+
+    await eventually(decided)
     thread = await settled(desk)
     assert (thread.status, thread.values["seen"]) == (ThreadStatus.IDLE, ["yes"])
 
