@@ -48,7 +48,8 @@ from signoff.service.office import Office
 from signoff.web import content, csrf, diff, form_data, words
 from signoff.web.deciding import Typed, choices_of, closed_by, prefix_of, shown_of
 from signoff.web.form_data import FormData
-from signoff.web.forms import ActionForm, Unreadable
+from signoff.web.forms.action import ActionForm
+from signoff.web.forms.typed import Unreadable
 from signoff.web.headers import PAGE
 from signoff.web.rendering import query
 from signoff.web.route import base_of, page, problem

@@ -10,7 +10,7 @@ from signoff.domain.errors import FieldError
 from signoff.domain.request import Request, RequestState
 from signoff.pauses.any_kind import sections
 from signoff.web import content, diff, words
-from signoff.web.forms import ActionForm
+from signoff.web.forms.action import ActionForm
 
 KEYS = {"approve": "a", "accept": "a", "continue": "a", "reject": "r", "ignore": "r", "abort": "r"}
 KEYS |= {"edit": "e"}

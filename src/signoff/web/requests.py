@@ -36,7 +36,8 @@ from signoff.service.retry import retry
 from signoff.service.state import state_at_pause
 from signoff.web import content, diff, words
 from signoff.web.deciding import Typed, choices_of, closed_by, prefix_of, shown_of
-from signoff.web.forms import ActionForm, Unreadable
+from signoff.web.forms.action import ActionForm
+from signoff.web.forms.typed import Unreadable
 from signoff.web.headers import SECURITY
 from signoff.web.lists import SIGN_IN_AGAIN, names_of_users, query_of, search_of
 from signoff.web.rendering import query

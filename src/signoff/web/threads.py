@@ -33,7 +33,8 @@ from signoff.service.state import Place, get_history, get_state
 from signoff.service.wait import new_thread_id
 from signoff.web import content
 from signoff.web.drawing import draw
-from signoff.web.forms import ActionForm, Unreadable
+from signoff.web.forms.action import ActionForm
+from signoff.web.forms.typed import Unreadable
 from signoff.web.rendering import query
 from signoff.web.requests import Notice
 from signoff.web.route import PageRoute, Visit, page, see
