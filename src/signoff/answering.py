@@ -1,4 +1,5 @@
-"""What the API and the inbox have in common: the desk that they serve, and what errors are to them.
+"""What the API and the inbox have in common: the desk that they serve, by which name they were
+called, and what errors are to them.
 
 `known` tells what was raised, and `STATUS` is the one table from errors to HTTP; some errors are
 only there.
@@ -152,3 +153,10 @@ def sent_elsewhere(error: Exception) -> Response | None:
     if isinstance(error, HTTPException) and 300 <= error.status_code < 400:
         return Response(status_code=error.status_code, headers=error.headers)
     return None
+
+
+def named_host(host: str) -> str:
+    """The name in a `Host` header, without the port."""
+    if host.startswith("["):
+        return host.partition("]")[0].removeprefix("[").lower()
+    return host.partition(":")[0].lower().rstrip(".")

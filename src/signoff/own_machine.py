@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from starlette.requests import Request
 
+from signoff.answering import named_host
 from signoff.authentication import ignore_header
 from signoff.domain.errors import Forbidden
 from signoff.domain.principal import DEV, Principal, Role
@@ -52,7 +53,7 @@ def acting_as(user: str) -> str:
 
 def _is_loopback(host: str) -> bool:
     """Whether the address that the caller has asked for is this machine's own."""
-    name = host.partition("]")[0].removeprefix("[") if host[:1] == "[" else host.partition(":")[0]
+    name = named_host(host)
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from signoff.answering import CallTooSlow, UnknownHost
+from signoff.answering import CallTooSlow, UnknownHost, named_host
 from signoff.api.problems import answer
 from signoff.config import Settings
 from signoff.ids import new_id
@@ -111,7 +111,7 @@ class Edge:
         """Whether the server goes by the name that it was called by."""
         if not self._hosts or scope["path"] in NO_HOST_NEEDED:
             return True
-        host = _name(headers.get("host", ""))
+        host = named_host(headers.get("host", ""))
         return any(
             host.endswith(known[1:]) if known.startswith("*.") else host == known
             for known in self._hosts
@@ -192,10 +192,3 @@ class Patient:
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     refusal: Any = answer(UnknownHost("This server does not go by the name it was called by."))
     await refusal(scope, receive, send)
-
-
-def _name(host: str) -> str:
-    """The name in a `Host` header, without the port."""
-    if host.startswith("["):
-        return host.partition("]")[0].removeprefix("[").lower()
-    return host.partition(":")[0].lower().rstrip(".")

@@ -93,6 +93,11 @@ class RunNotFound(NotFound):
 
     code = "run_not_found"
 
+    @classmethod
+    def of(cls, thread_id: str, run_id: str) -> Self:
+        """The thread has none of this id."""
+        return cls(f"Thread {thread_id} has no run {run_id}.")
+
 
 class CheckpointNotFound(NotFound):
     """The thread has no such checkpoint, or its graph no such subgraph."""

@@ -35,7 +35,7 @@ async def cancel_run(office: Office, thread_id: str, run_id: str, *, by: str) ->
             raise ThreadNotFound.of(thread_id)
         run = await runs.get(conn, thread_id, run_id)
         if run is None:
-            raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
+            raise RunNotFound.of(thread_id, run_id)
         latest = await runs.latest(conn, thread_id)
         waits_here = run.status is RunStatus.PAUSED and latest is not None and latest.id == run.id
         if not waits_here and run.status not in (RunStatus.QUEUED, RunStatus.RUNNING):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -102,8 +104,37 @@ async def finish(
         SignInRefused: The provider says nobody, or nothing that proves it, or who is not let in.
         ProviderUnavailable: It does not answer.
     """
+    async with _failures_noted(office, provider, address):
+        await provider.check_issuer(answer.issuer)
+        if answer.error is not None or not answer.code:
+            raise SignInRefused(_why(provider, answer))
+        tokens = await provider.redeem(answer.code, redirect_uri, verifier=flow.verifier)
+        account = await provider.account(
+            tokens, nonce=flow.nonce, authenticated_since=flow.started_at if flow.again else None
+        )
+        at = office.now()
+        async with office.database.transaction() as conn:
+            user, entries = await admit(conn, provider.settings, account, at)
+            beginning = Beginning(
+                user=user.name,
+                method=OPENID,
+                at=at,
+                authenticated_at=account.authenticated_at,
+                address=address,
+                id_token=tokens.id_token,
+                details={"issuer": account.issuer, "subject": account.subject},
+            )
+            token = await begin(conn, office, beginning, instead_of=instead_of, also=entries)
+        if entries:
+            await tell(office)
+        return token
+
+
+@asynccontextmanager
+async def _failures_noted(office: Office, provider: Provider, address: str) -> AsyncIterator[None]:
+    """Whoever is not let in meanwhile is in the audit."""
     try:
-        return await _finish(office, provider, flow, answer, redirect_uri, address, instead_of)
+        yield
     except SignInRefused as error:
         await note_failure(
             office,
@@ -114,40 +145,6 @@ async def finish(
             address=address,
         )
         raise
-
-
-async def _finish(
-    office: Office,
-    provider: Provider,
-    flow: Flow,
-    answer: Answer,
-    redirect_uri: str,
-    address: str,
-    instead_of: str | None,
-) -> str:
-    await provider.check_issuer(answer.issuer)
-    if answer.error is not None or not answer.code:
-        raise SignInRefused(_why(provider, answer))
-    tokens = await provider.redeem(answer.code, redirect_uri, verifier=flow.verifier)
-    account = await provider.account(
-        tokens, nonce=flow.nonce, authenticated_since=flow.started_at if flow.again else None
-    )
-    at = office.now()
-    async with office.database.transaction() as conn:
-        user, entries = await admit(conn, provider.settings, account, at)
-        beginning = Beginning(
-            user=user.name,
-            method=OPENID,
-            at=at,
-            authenticated_at=account.authenticated_at,
-            address=address,
-            id_token=tokens.id_token,
-            details={"issuer": account.issuer, "subject": account.subject},
-        )
-        token = await begin(conn, office, beginning, instead_of=instead_of, also=entries)
-    if entries:
-        await tell(office)
-    return token
 
 
 def _why(provider: Provider, answer: Answer) -> str:

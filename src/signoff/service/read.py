@@ -276,7 +276,7 @@ async def get_run(office: Office, thread_id: str, run_id: str) -> Run:
         if found is None and await threads.get(conn, thread_id) is None:
             raise ThreadNotFound.of(thread_id)
     if found is None:
-        raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
+        raise RunNotFound.of(thread_id, run_id)
     return found
 
 

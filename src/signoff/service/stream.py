@@ -145,7 +145,7 @@ async def _has_ended(office: Office, thread_id: str, run_id: str, told: Followed
     told.moved = False
     ending = await office.together.ending(thread_id, run_id)
     if ending is None:
-        raise RunNotFound(f"Thread {thread_id} has no run {run_id}.")
+        raise RunNotFound.of(thread_id, run_id)
     return ending.ended
 
 

@@ -88,5 +88,5 @@ class Watch:
         """
         ending = await self.office.together.ending(self.thread_id, run_id)
         if ending is None:
-            raise RunNotFound(f"Thread {self.thread_id} has no run {run_id}.")
+            raise RunNotFound.of(self.thread_id, run_id)
         return ending
