@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:  # most processes show no text in Markdown
+    from markdown_it import MarkdownIt
 
 UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u180e\u200b\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
@@ -22,8 +26,6 @@ _MARKDOWN = re.compile(
 MAX_MARKDOWN = 200_000
 """Longer texts are shown as they were written."""
 
-_renderer = MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": 30})
-_renderer.enable(["table", "strikethrough"]).disable(["image", "html_inline", "html_block"])
 # Headings of a text stand below those of the page that shows it.
 _SHIFT = {"h1": "h3", "h2": "h4", "h3": "h5", "h4": "h6", "h5": "h6", "h6": "h6"}
 
@@ -50,15 +52,24 @@ def is_markdown(text: str) -> bool:
     return len(text) <= MAX_MARKDOWN and _MARKDOWN.search(text) is not None
 
 
+@cache
+def _renderer() -> MarkdownIt:
+    from markdown_it import MarkdownIt
+
+    made = MarkdownIt("commonmark", {"html": False, "linkify": False, "maxNesting": 30})
+    return made.enable(["table", "strikethrough"]).disable(["image", "html_inline", "html_block"])
+
+
 def markdown(text: str) -> Markup:
     """A text in Markdown as HTML: no raw HTML, no pictures, no links that run something."""
-    tokens = _renderer.parse(UNSEEN.sub(lambda found: f"\u27e8{_code(found[0])}\u27e9", text))
+    renderer = _renderer()
+    tokens = renderer.parse(UNSEEN.sub(lambda found: f"\u27e8{_code(found[0])}\u27e9", text))
     for token in tokens:
         token.tag = _SHIFT.get(token.tag, token.tag)
         for child in token.children or ():
             if child.type == "link_open":
                 child.attrs["rel"] = "noopener noreferrer nofollow"
-    html = _renderer.renderer.render(tokens, _renderer.options, {})
+    html = renderer.renderer.render(tokens, renderer.options, {})
     # A table may be wider than the page: it scrolls by itself, also by the keyboard.
     html = html.replace(
         "<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'

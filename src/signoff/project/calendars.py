@@ -22,8 +22,6 @@ from itertools import pairwise
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, available_timezones
 
-import holidays
-
 from signoff.domain.calendar import Calendar, Hours, WorkingDay
 from signoff.domain.errors import FieldError, InvalidPolicy
 from signoff.domain.jsontext import pointer
@@ -159,6 +157,8 @@ def _stretch(value: object, at: str) -> Hours:
 
 
 def _public_holidays(value: object, at: str) -> Container[date]:
+    import holidays  # many modules, for those who name a country
+
     if not isinstance(value, Mapping) or not isinstance(value.get("country"), str):
         _refuse(at, 'must be such as { country = "DE", subdivision = "BY" }')
     if unknown := [key for key in value if key not in ("country", "subdivision")]:
