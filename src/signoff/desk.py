@@ -98,7 +98,11 @@ class Signoff(FrontDesk):
             )
         super().__init__(settings)
         if policies is None:
-            policies = PolicyBook if isinstance(config, Settings) else PolicyFile(Path(config))
+            policies = (
+                PolicyBook
+                if isinstance(config, Settings)
+                else PolicyFile(Path(config), groups_come=settings.groups_come)
+            )
         self._book: Book = policies
         self._database_url = database_url or self.settings.database_url
         self._graphs = graphs

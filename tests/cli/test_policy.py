@@ -98,6 +98,11 @@ def test_a_project_without_a_database_is_checked_by_its_own_users(
     refused = anywhere("policy", "check")
     assert "signoff.toml:8: to names 'crash'" in refused.err
     assert "did you mean cash?" in refused.err
+    monkeypatch.setenv("SIGNOFF_OIDC_ISSUER", "https://login.firm.com")
+    monkeypatch.setenv("SIGNOFF_OIDC_CLIENT_ID", "signoff")
+    assert "names 'crash'" in anywhere("policy", "check").err
+    monkeypatch.setenv("SIGNOFF_OIDC_GROUPS_CLAIM", "groups")
+    assert anywhere("policy", "check").code == 0, "whoever signs in may bring it along"
     assert not (project / ".signoff").exists()
 
 

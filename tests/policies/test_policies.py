@@ -425,9 +425,9 @@ def test_a_group_that_people_bring_from_their_provider_may_still_come():
     text = '[policy]\nto = "group:legal"\n[oidc]\nclient_id = "x"\n'
     users = [User(name="zoe", groups=("tax",))]
     assert "names 'legal'" in refused(text, users=users)[0]
-    assert book(text + 'groups_claim = "groups"\n', users=users).doubts == (
-        "signoff.toml:2: to names 'legal', and there is no such group",
-    )
+    doubts = ("signoff.toml:2: to names 'legal', and there is no such group",)
+    assert book(text + 'groups_claim = "groups"\n', users=users).doubts == doubts
+    assert book(text, users=users, groups_come=True).doubts == doubts
 
 
 def test_a_policy_for_a_graph_or_node_that_there_is_not_is_a_doubt():

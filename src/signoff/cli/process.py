@@ -91,7 +91,8 @@ class Process:
     @asynccontextmanager
     async def _desk(self) -> AsyncIterator[Signoff]:
         async with database_address(self.settings, create=self.migrate) as url:
-            policies = PolicyFile(Path.cwd() / CONFIG_FILE)
+            file = Path.cwd() / CONFIG_FILE
+            policies = PolicyFile(file, groups_come=self.settings.groups_come)
             if self.migrate:
                 async with Database(url, max_connections=2) as database:
                     await migrate(database)

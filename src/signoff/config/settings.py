@@ -205,6 +205,11 @@ class Settings(BaseSettings):
             idle=self.session_idle, longest=self.session_longest, rotation=self.session_rotation
         )
 
+    @property
+    def groups_come(self) -> bool:
+        """Whether people bring groups along when they sign in: there may be any some day."""
+        return self.oidc is not None and self.oidc.groups_claim is not None
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -21,14 +21,16 @@ class PolicyFile:
     """The policies of a file as it stands: call it for the book that holds right now.
 
     A file that has changed is read again; if it is not in order, the policies that held go on to
-    hold, and what is wrong is logged. One that is not there has no policies.
+    hold, and what is wrong is logged. One that is not there has no policies. If `groups_come` when
+    people sign in, it may name any.
 
     Raises, when it is made:
         InvalidPolicy: The file is not in order.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, groups_come: bool = False) -> None:
         self._path = path
+        self._groups_come = groups_come
         self._users: Sequence[User] | None = None
         self._graphs: Nodes | None = None
         self._refused = False
@@ -88,7 +90,13 @@ class PolicyFile:
         if stamp is None:
             return None, self._told(PolicyBook())
         text = self._path.read_text(encoding="utf-8")
-        book = load(text, path=self._path, users=self._users, graphs=self._graphs)
+        book = load(
+            text,
+            path=self._path,
+            users=self._users,
+            graphs=self._graphs,
+            groups_come=self._groups_come,
+        )
         for doubt in book.doubts:
             log.warning("a policy names what there is not", where=doubt)
         return stamp, self._told(book)

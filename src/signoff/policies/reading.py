@@ -41,10 +41,16 @@ from signoff.project.toml_file import Document
 T = TypeVar("T")
 
 
-def read_file(path: Path, users: Iterable[User], graphs: Nodes | None = None) -> PolicyBook:
+def read_file(
+    path: Path,
+    users: Iterable[User],
+    graphs: Nodes | None = None,
+    *,
+    groups_come: bool = False,
+) -> PolicyBook:
     """The policies of a file, in which no groups but those of these users and its own may be named.
 
-    With `graphs`, breakpoints are those of their nodes.
+    With `graphs`, breakpoints are those of their nodes; `groups_come` as for `load`.
 
     Raises:
         ConfigError: It cannot be read.
@@ -55,7 +61,7 @@ def read_file(path: Path, users: Iterable[User], graphs: Nodes | None = None) ->
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise ConfigError(f"{shown(path)} cannot be read: {reason}") from error
-    return load(text, path=path, users=users, graphs=graphs)
+    return load(text, path=path, users=users, graphs=graphs, groups_come=groups_come)
 
 
 def load(
@@ -65,13 +71,15 @@ def load(
     users: Iterable[User] | None = None,
     channels: Collection[str] | None = None,
     graphs: Nodes | None = None,
+    groups_come: bool = False,
 ) -> PolicyBook:
     """The policies of a file with this `text`; `path` names it in errors and sources.
 
     With `users` (all that the desk knows, beside those of the file) and `channels`, no other groups
     and channels may be named in it; other users may, as `PolicyBook.doubts` says: they may still
     come. With `graphs`, breakpoints are those of their nodes; that a policy is for others is a
-    doubt as well.
+    doubt as well. If `groups_come` when people sign in, by `[oidc]` in the file or by settings from
+    elsewhere, other groups are doubts too.
 
     Raises:
         InvalidPolicy: Something in it cannot be; it says all that, each with its line.
@@ -80,15 +88,18 @@ def load(
         document = toml_file.parse(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidPolicy(shown(path) + toml_file.place_and_message(error)) from error
-    return _Loader(document, shown(path)).book(users, channels, graphs)
+    return _Loader(document, shown(path), groups_come).book(users, channels, graphs)
 
 
 class _Loader:
     """Reads one document, and gathers what is wrong with it."""
 
-    def __init__(self, document: Document, file: str) -> None:
+    def __init__(self, document: Document, file: str, groups_come: bool) -> None:
+        oidc = document.content.get("oidc")
         self._document = document
         self._file = file
+        said = isinstance(oidc, dict) and bool(oidc.get("groups_claim"))
+        self._groups_come = groups_come or said
         self._problems: dict[tuple[toml_file.Path, str], toml_file.Path] = {}
 
     def book(
@@ -113,7 +124,7 @@ class _Loader:
         people = None
         if known is not None:
             people = People.of([*known, *users.values()])
-            for rule in () if self._groups_come() else rules:
+            for rule in () if self._groups_come else rules:
                 for error in people.strange_groups(rule.policy):
                     self._note(rule, error.pointer, error.message)
             self._check_substitutes(users.values(), places, people.users)
@@ -258,11 +269,6 @@ class _Loader:
                     message = unknown("user", absence.substitute, names)
                     self._problem(places[user.name], f"/away/{n}/substitute", message)
 
-    def _groups_come(self) -> bool:
-        """Whether people bring groups along when they sign in: then there may be any some day."""
-        oidc = self._document.content.get("oidc")
-        return isinstance(oidc, dict) and bool(oidc.get("groups_claim"))
-
     def _doubts(
         self, rules: Iterable[Rule], people: People | None, graphs: Nodes | None
     ) -> tuple[str, ...]:
@@ -273,7 +279,7 @@ class _Loader:
             for error in [
                 *([] if graphs is None else _strange_places(rule, graphs)),
                 *([] if people is None else people.strange_users(rule.policy)),
-                *(people.strange_groups(rule.policy) if people and self._groups_come() else []),
+                *(people.strange_groups(rule.policy) if people and self._groups_come else []),
             ]
         ]
         found.sort(key=lambda each: self._document.line(each[0]))

@@ -45,5 +45,6 @@ def _read(file: Path | None, users: Sequence[User]) -> PolicyBook:
     if file is None and not here.exists():
         return PolicyBook()
     # No graph is loaded for this, which takes long: their names are known, and not their nodes.
-    graphs = dict.fromkeys(settings_here().graphs)
-    return read_file(file or here, users, graphs or None)
+    settings = settings_here()
+    graphs = dict.fromkeys(settings.graphs)
+    return read_file(file or here, users, graphs or None, groups_come=settings.groups_come)
