@@ -16,8 +16,10 @@ from signoff.client import AsyncClient, Client
 from signoff.clock import utcnow
 from signoff.db import messages
 from signoff.domain.errors import RateLimited
+from signoff.domain.user import User
 from signoff.ids import new_id
 from signoff.service.keys import create_key
+from signoff.service.users import put_users
 from tests.api.conftest import Api, address, api
 from tests.people import as_
 
@@ -268,3 +270,19 @@ async def test_messages_are_listed_and_sent_again(api: Api, operator: Both) -> N
     assert (await operator.call("redeliver", draft.id)).id == draft.id
     with pytest.raises(errors.DeliveryNotFound):
         await operator.call("delivery", new_id())
+
+
+async def test_preferences_are_read_and_sent_back(api: Api, operator: Both) -> None:
+    with pytest.raises(errors.UserNotFound):
+        await operator.call("preferences")
+    await put_users(api.desk.office, [User(name="admin", email="admin@firm.com")])
+    said = await operator.call("preferences")
+    hourly = said.model_copy(update={"digest": "hourly"})
+    assert await operator.call("choose_preferences", hourly) == hourly
+    assert await operator.call("preferences") == hourly
+    quiet = await operator.call("choose_preferences", {"quiet": {"hours": "20:00-07:00"}})
+    assert (quiet.quiet.hours, quiet.digest) == ("20:00-07:00", "none")
+    with pytest.raises(errors.InvalidInput) as refused:
+        await operator.call("choose_preferences", {"timezone": "Nowhere"})
+    assert [each.pointer for each in refused.value.errors] == ["/timezone"]
+    assert await operator.call("reset_preferences") == said

@@ -21,6 +21,7 @@ from signoff.api import (
     events,
     handling,
     health,
+    preferences,
     problems,
     requests,
     runs,
@@ -81,7 +82,7 @@ def create_app(
     app.state.desk = desk
     app.state.authenticate = authenticate
     supported = (
-        *(requests, handling, audit, deliveries, events, stats),
+        *(requests, handling, audit, deliveries, preferences, events, stats),
         *(runs, threadless, streams, threads, state, assistants, health),
     )
     for module in (*supported, unsupported):

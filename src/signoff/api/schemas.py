@@ -10,6 +10,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from signoff.domain.notification import Occasion
+from signoff.domain.preferences import About
+
 RequestState = Literal["open", "decided", "expired", "withdrawn", "superseded"]
 Delivery = Literal["none", "pending", "delivered", "failed"]
 Priority = Literal["low", "normal", "high", "urgent"]
@@ -225,6 +228,39 @@ class SentMessage(Shape):
 
 class DeliveryPage(Page[SentMessage]):
     """A part of the list of messages."""
+
+
+class Notify(Shape):
+    """Of what somebody is told, and in which ways."""
+
+    channels: list[str] | None = Field(
+        default=None, description="`null`: each that there is an address for; `[]`: none."
+    )
+    occasions: list[Occasion] = Field(default=list(Occasion))
+    about: About = Field(
+        default=About.ALL,
+        description="`me`: requests that name them; `groups`: also those that name one of their "
+        "groups; `all`: also those that are for any reviewer.",
+    )
+
+
+class Quiet(Shape):
+    """When somebody is left alone."""
+
+    hours: str | None = Field(default=None, description="Each day, such as `20:00-07:00`.")
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(
+        default=[], description="All day."
+    )
+    urgent: bool = Field(default=True, description="Whether what is urgent comes through.")
+
+
+class Preferences(Shape):
+    """How somebody wishes to be told of requests."""
+
+    notify: Notify = Notify()
+    quiet: Quiet | None = None
+    digest: str = Field(default="none", description="`none`, `hourly`, or `daily 08:00`.")
+    timezone: str = Field(default="UTC", description="As in `Europe/Berlin`.")
 
 
 class Figures(Shape):

@@ -1,7 +1,7 @@
 """A client of a desk's HTTP API: `Client`, and `AsyncClient` with the same methods to await.
 
-It speaks of requests, decisions, the audit and messages. Threads, runs and assistants have the
-shapes of LangGraph's server, and LangGraph's own SDK is their client.
+It speaks of requests, decisions, the audit, messages and preferences. Threads, runs and assistants
+have the shapes of LangGraph's server, and LangGraph's own SDK is their client.
 
     with Client("http://127.0.0.1:8124", api_key="signoff_...") as desk:
         for request in desk.requests(state="open").items:
@@ -18,6 +18,7 @@ from signoff.api.schemas import (
     AuditPage,
     DeliveryPage,
     Outcome,
+    Preferences,
     Request,
     RequestPage,
     SentMessage,
@@ -39,6 +40,7 @@ __all__ = [
     "DeliveryPage",
     "Filters",
     "Outcome",
+    "Preferences",
     "Request",
     "RequestPage",
     "SentMessage",

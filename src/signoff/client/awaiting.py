@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
 from signoff.api.engine_schemas import State
-from signoff.api.schemas import AuditPage, DeliveryPage, Request, RequestPage, SentMessage
+from signoff.api.schemas import (
+    AuditPage,
+    DeliveryPage,
+    Preferences,
+    Request,
+    RequestPage,
+    SentMessage,
+)
 from signoff.client import calls
 from signoff.client.calls import AuditFilters, Ballot, Call, DeliveryFilters, Filters, T
 
@@ -108,6 +115,18 @@ class AsyncClient:
     async def redeliver(self, delivery_id: str) -> SentMessage:
         """As `Client.redeliver`."""
         return await self._send(calls.redeliver(delivery_id))
+
+    async def preferences(self) -> Preferences:
+        """As `Client.preferences`."""
+        return await self._send(calls.preferences())
+
+    async def choose_preferences(self, chosen: Preferences | Mapping[str, Any]) -> Preferences:
+        """As `Client.choose_preferences`."""
+        return await self._send(calls.choose_preferences(chosen))
+
+    async def reset_preferences(self) -> Preferences:
+        """As `Client.reset_preferences`."""
+        return await self._send(calls.reset_preferences())
 
     async def aclose(self) -> None:
         """Close the connections."""

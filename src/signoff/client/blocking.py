@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 import httpx
 
 from signoff.api.engine_schemas import State
-from signoff.api.schemas import AuditPage, DeliveryPage, Request, RequestPage, SentMessage
+from signoff.api.schemas import (
+    AuditPage,
+    DeliveryPage,
+    Preferences,
+    Request,
+    RequestPage,
+    SentMessage,
+)
 from signoff.client import calls
 from signoff.client.calls import AuditFilters, Ballot, Call, DeliveryFilters, Filters, T
 
@@ -187,6 +194,31 @@ class Client:
             Conflict: It was not given up.
         """
         return self._send(calls.redeliver(delivery_id))
+
+    def preferences(self) -> Preferences:
+        """How one is told of requests: as one has chosen, else as is said for one.
+
+        Raises:
+            UserNotFound: Whoever calls is no user, and so told of nothing.
+        """
+        return self._send(calls.preferences())
+
+    def choose_preferences(self, chosen: Preferences | Mapping[str, Any]) -> Preferences:
+        """Choose how one is told; what is left out is as for whoever has chosen nothing.
+
+        Raises:
+            InvalidInput: Something in it cannot be; `errors` says where.
+            UserNotFound: As with `preferences`.
+        """
+        return self._send(calls.choose_preferences(chosen))
+
+    def reset_preferences(self) -> Preferences:
+        """Go back to what is said for one.
+
+        Raises:
+            UserNotFound: As with `preferences`.
+        """
+        return self._send(calls.reset_preferences())
 
     def close(self) -> None:
         """Close the connections."""

@@ -16,6 +16,7 @@ from signoff.api.engine_schemas import State
 from signoff.api.schemas import (
     AuditPage,
     DeliveryPage,
+    Preferences,
     Priority,
     Problem,
     Request,
@@ -225,6 +226,22 @@ def redeliver(delivery_id: str) -> Call[SentMessage]:
     """Have a message sent again."""
     path = f"/deliveries/{quote(str(delivery_id), safe='')}/redelivery"
     return Call(path=path, answer=SentMessage, method="POST")
+
+
+def preferences() -> Call[Preferences]:
+    """How one is told."""
+    return Call(path="/preferences", answer=Preferences)
+
+
+def choose_preferences(chosen: Preferences | Mapping[str, Any]) -> Call[Preferences]:
+    """Choose how one is told."""
+    given = chosen.model_dump(mode="json") if isinstance(chosen, Preferences) else chosen
+    return Call(path="/preferences", answer=Preferences, method="PUT", body=given)
+
+
+def reset_preferences() -> Call[Preferences]:
+    """Go back to what is said for one."""
+    return Call(path="/preferences", answer=Preferences, method="DELETE")
 
 
 def _path(request_id: str, *below: str) -> str:
