@@ -51,7 +51,9 @@ def test_dev_is_small(project: Path, database_url: str):
         assert sum(each.memory_info().rss for each in processes) < MEMORY
 
 
-def test_dev_starts_again_where_it_was_when_a_graph_changes(project: Path, database_url: str):
+def test_dev_starts_again_where_it_was_when_a_graph_changes_or_its_process_is_killed(
+    project: Path, database_url: str
+):
     with dev(project=project, database_url=database_url).ready() as program:
         [before] = program.children()
         (project / "graph.py").write_text(GRAPH.replace("Pay {", "Really pay {"))
@@ -65,6 +67,12 @@ def test_dev_starts_again_where_it_was_when_a_graph_changes(project: Path, datab
             project=project, database_url=database_url,
         )  # fmt: skip
         assert "Really pay 1?" in str(thread["interrupts"])
+
+        [killed] = program.children()
+        killed.kill()
+        program.wait_for("ended by SIGKILL, starting again")
+        assert httpx.get(f"{program.url}/readyz", timeout=30).is_success
+        assert program.ready(times=3).stop() == 0
 
 
 def test_a_mistake_in_a_graph_is_shown_and_waited_for_until_mended(

@@ -6,18 +6,19 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import pytest
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from procrastinate.schema import SchemaManager
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
 
 import signoff
 from signoff import Signoff
 from signoff.config import Settings
 from signoff.db.pool import Database
-from signoff.domain.errors import SchemaMissing, SchemaTooNew, SchemaTooOld
+from signoff.domain.errors import RightsMissing, SchemaMissing, SchemaTooNew, SchemaTooOld
 from signoff.service.migrate import check, migrate
 from tests.helpers import Log, chain, settled
 
@@ -156,6 +157,29 @@ async def public(url: str) -> list[Any]:
         return await cursor.fetchall()
 
 
+OTHERWISE = {
+    "datestyle": "'German'",
+    "timezone": "'Asia/Tokyo'",
+    "intervalstyle": "'sql_standard'",
+    "bytea_output": "'escape'",
+    "client_encoding": "'LATIN1'",
+    "default_transaction_isolation": "'serializable'",
+    "default_transaction_read_only": "on",
+    "search_path": "public, pg_catalog",
+}
+"""Settings of a database which are not those that Signoff works with."""
+
+
+async def set_otherwise(url: str) -> None:
+    conn = await AsyncConnection.connect(url, autocommit=True)
+    async with conn:
+        name = sql.Identifier(conn.info.dbname)
+        for setting, value in OTHERWISE.items():
+            await conn.execute(
+                sql.SQL(f"ALTER DATABASE {{}} SET {setting} = {value}").format(name)  # type: ignore[arg-type]
+            )
+
+
 async def test_a_database_of_your_own_keeps_its_tables_and_hosts_ours(
     empty_database_url: str,
 ) -> None:
@@ -168,20 +192,49 @@ async def test_a_database_of_your_own_keeps_its_tables_and_hosts_ours(
     async with AsyncPostgresSaver.from_conn_string(empty_database_url) as saver:
         await saver.setup()
     before = await public(empty_database_url)
+    await set_otherwise(empty_database_url)
 
     async with Database(empty_database_url) as database:
         await migrate(database)
     assert await public(empty_database_url) == before
 
     def node(state: Log) -> Log:
-        return {"seen": ["done"]}
+        return {"seen": ["done 🖋"]}
 
     async with Signoff(empty_database_url, {"g": chain(node)}, Settings()) as desk:
         await desk.start("g", {}, by="starter", thread_id="t")
-        assert (await settled(desk)).values["seen"] == ["done"]
+        assert (await settled(desk)).values["seen"] == ["done 🖋"]
     conn = await AsyncConnection.connect(empty_database_url)
     async with conn:
         for table in ("checkpoints", "procrastinate_jobs"):
             cursor = await conn.execute(f"SELECT count(*) FROM public.{table}")  # type: ignore[arg-type]
             assert (await cursor.fetchone()) == (0,)
         assert await (await conn.execute("SELECT * FROM public.threads")).fetchall() == [("mine",)]
+
+
+async def test_a_role_without_rights_is_told_so_and_one_that_owns_the_schema_needs_no_more(
+    empty_database_url: str,
+) -> None:
+    admin = await AsyncConnection.connect(empty_database_url, autocommit=True)
+    role = f"limited_{admin.info.dbname}"
+    named = {"role": sql.Identifier(role), "database": sql.Identifier(admin.info.dbname)}
+    theirs = make_conninfo(empty_database_url, user=role)
+
+    async def as_admin(statement: LiteralString) -> None:
+        await admin.execute(sql.SQL(statement).format(**named))
+
+    async with admin:
+        await as_admin("CREATE ROLE {role} LOGIN")
+        try:
+            async with Database(theirs, max_connections=2) as database:
+                with pytest.raises(RightsMissing, match="permission denied for database"):
+                    await migrate(database)
+                await as_admin("CREATE SCHEMA signoff")
+                with pytest.raises(RightsMissing, match="permission denied for schema signoff"):
+                    await check(database)
+                await as_admin("ALTER SCHEMA signoff OWNER TO {role}")
+                assert await migrate(database)
+                await check(database)
+        finally:
+            await as_admin("DROP OWNED BY {role}")
+            await as_admin("DROP ROLE {role}")

@@ -43,7 +43,11 @@ class Supervisor:
         self._address: list[str] = []
 
     def run(self) -> int:
-        """Supervise until told to stop, or until the process cannot even start; the exit code."""
+        """Supervise until told to stop, or until the process cannot even start; the exit code.
+
+        One that answered and was killed, as where memory runs out, is started again at once; one
+        that ended by itself would do so again, and waits for a change.
+        """
         for each in ending():
             signal.signal(each, self._on_signal)
         was_ready = False
@@ -58,6 +62,9 @@ class Supervisor:
             if event is _Event.STOP:
                 return 0
             if event is _Event.ENDED:
+                if code < 0 and child.listener is not None:
+                    _say(f"the project's process was ended by {_signal(-code)}, starting again")
+                    continue
                 if code != PROJECT_BROKEN and not was_ready:
                     return code
                 self._close()
@@ -140,6 +147,13 @@ def _named(changed: Sequence[Path], folder: Path) -> str:
     first = changed[0]
     name = str(first.relative_to(folder) if first.is_relative_to(folder) else first)
     return name if len(changed) == 1 else f"{name} and {len(changed) - 1} more"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _say(text: str) -> None:

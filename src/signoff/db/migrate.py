@@ -43,38 +43,50 @@ async def migrate(
 
     Raises:
         ConfigError: There is no such role, or no right can be kept from it. Nothing was changed.
+        RightsMissing: The role that we have may not make tables there. Nothing was changed.
         SchemaTooNew: A newer program has been here. Nothing was changed.
         SchemaTooOld: An applied migration is not the one that this program has under its number.
     """
     conn = await database.connect()
     try:
         await _check_server(conn)
-        async with conn.transaction():
-            await conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-            await conn.execute(
-                sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SCHEMA))
-            )
-            await conn.execute(
-                """
-                CREATE TABLE IF NOT EXISTS migrations (
-                    part       text        NOT NULL,
-                    version    text        NOT NULL,
-                    checksum   text        NOT NULL,
-                    applied_at timestamptz NOT NULL DEFAULT now(),
-                    PRIMARY KEY (part, version)
-                )
-                """
-            )
-            applied = await _apply(conn, "signoff", _own_steps())
-            applied += await _apply_jobs(conn)
-            applied += await _apply_checkpoints(conn, checkpoints)
-            for each in {*await app_role.granted(conn), *([role] if role else [])}:
-                await app_role.grant(conn, each)
-            if await audit_order.catch_up(conn):
-                applied.append("signoff order of the audit: goes on behind that of another server")
-        return applied
+        with database.reaching():
+            return await _migrate(conn, checkpoints, role)
     finally:
         await conn.close()
+
+
+async def _migrate(conn: Connection, checkpoints: Sequence[str], role: str | None) -> list[str]:
+    async with conn.transaction():
+        await conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        if not await _has_schema(conn):
+            await conn.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(SCHEMA)))
+        await conn.execute(
+            """
+            CREATE TABLE IF NOT EXISTS migrations (
+                part       text        NOT NULL,
+                version    text        NOT NULL,
+                checksum   text        NOT NULL,
+                applied_at timestamptz NOT NULL DEFAULT now(),
+                PRIMARY KEY (part, version)
+            )
+            """
+        )
+        applied = await _apply(conn, "signoff", _own_steps())
+        applied += await _apply_jobs(conn)
+        applied += await _apply_checkpoints(conn, checkpoints)
+        for each in {*await app_role.granted(conn), *([role] if role else [])}:
+            await app_role.grant(conn, each)
+        if await audit_order.catch_up(conn):
+            applied.append("signoff order of the audit: goes on behind that of another server")
+    return applied
+
+
+async def _has_schema(conn: Connection) -> bool:
+    """Whether it is there: it may have been made for a role that may not make another one."""
+    cursor = await conn.execute("SELECT to_regnamespace(%s) IS NOT NULL AS it", (SCHEMA,))
+    found = await cursor.fetchone()
+    return found is not None and found["it"]
 
 
 async def check(

@@ -14,14 +14,14 @@ import orjson
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg import Error as DriverError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.errors import OperationalError, UniqueViolation
+from psycopg.errors import InsufficientPrivilege, OperationalError, UniqueViolation
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Json as PlainJson
 from psycopg.types.json import Jsonb, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from signoff.db.sealed import Sealer
-from signoff.domain.errors import DatabaseUnreachable
+from signoff.domain.errors import DatabaseUnreachable, RightsMissing
 from signoff.log import get_logger
 
 SCHEMA = "signoff"
@@ -35,9 +35,21 @@ CONNECT_TIMEOUT = 10
 
 log = get_logger(__name__)
 
-SESSION = f"-c search_path={SCHEMA} -c timezone=UTC -c enable_seqscan=off"
-"""Settings of our sessions. Every statement has an index to go by; while tables are small and
-young, the planner would rather scan them, and prepared plans outlive that."""
+SESSION = " ".join(
+    f"-c {setting}"
+    for setting in (
+        f"search_path={SCHEMA}",
+        "timezone=UTC",
+        "datestyle=ISO",
+        "client_encoding=UTF8",
+        r"default_transaction_isolation=read\ committed",
+        "default_transaction_read_only=off",
+        "enable_seqscan=off",
+    )
+)
+"""Settings of our sessions, whatever those of a database or of a role are that is also somebody
+else's. Every statement has an index to go by; while tables are small and young, the planner would
+rather scan them, and prepared plans outlive that."""
 
 BY_KEY = "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable_mergejoin=off"
 """Settings of the few connections that a process writes on. Statements have one plan each, since
@@ -179,7 +191,7 @@ class Database:
         Raises:
             DatabaseUnreachable: There is none, or it was lost; the last statement may have counted.
         """
-        with self._reaching():
+        with self.reaching():
             async with self.pool.connection() as conn:
                 yield conn
 
@@ -191,7 +203,7 @@ class Database:
             DatabaseUnreachable: There is none, or it was lost; if that was during the commit, the
                 transaction may have counted.
         """
-        with self._reaching():
+        with self.reaching():
             async with self.pool.connection() as conn:
                 after = self._after_commit[conn] = []
                 try:
@@ -216,7 +228,7 @@ class Database:
         Raises:
             DatabaseUnreachable: As with `connection`.
         """
-        with self._reaching():
+        with self.reaching():
             async with self.relaxed.connection() as conn:
                 yield conn
 
@@ -227,12 +239,18 @@ class Database:
         Raises:
             DatabaseUnreachable: There is none, or it was lost; the last statement may have counted.
         """
-        with self._reaching():
+        with self.reaching():
             async with self.writing.connection() as conn:
                 yield conn
 
     @contextmanager
-    def _reaching(self) -> Iterator[None]:
+    def reaching(self) -> Iterator[None]:
+        """What goes wrong inside for reasons of the database, in words of ours.
+
+        Raises:
+            DatabaseUnreachable: The connection was lost; the last statement may have counted.
+            RightsMissing: The database lets us in, but not do this.
+        """
         if self._loop is not None and asyncio.get_running_loop() is not self._loop:
             raise RuntimeError(
                 "the desk was opened in another event loop: call it there, from another thread by "
@@ -242,6 +260,11 @@ class Database:
             yield
         except OperationalError as error:
             raise DatabaseUnreachable("The database is out of reach.") from error
+        except InsufficientPrivilege as error:
+            raise RightsMissing(
+                f"the role that Signoff has in the database lacks the rights for this: "
+                f"{error.diag.message_primary}"
+            ) from error
 
     def load(self) -> list[Load]:
         """How the connections of each kind are used."""

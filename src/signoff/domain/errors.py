@@ -14,8 +14,8 @@
     │                         IdempotencyKeyReused, NotSupported
     ├── TooLarge              over 1 MiB
     ├── ConfigError           settings, signoff.toml, langgraph.json
-    ├── DatabaseNotReady      DatabaseUnreachable, SchemaMissing, SchemaTooOld, SchemaTooNew,
-    │                         EncryptionKeyMissing
+    ├── DatabaseNotReady      DatabaseUnreachable, RightsMissing, SchemaMissing, SchemaTooOld,
+    │                         SchemaTooNew, EncryptionKeyMissing
     ├── CannotDecrypt         what is stored was changed, or moved to another row
     └── ChannelError          a message could not be handed over
 
@@ -341,6 +341,12 @@ class DatabaseUnreachable(DatabaseNotReady):
     """No connection to the database could be made."""
 
     code = "database_unreachable"
+
+
+class RightsMissing(DatabaseNotReady):
+    """The role that the database is used with may not do this there."""
+
+    code = "rights_missing"
 
 
 class SchemaMissing(DatabaseNotReady):
