@@ -125,7 +125,7 @@ def thread_json(thread: Thread, waiting: Sequence[Request] = ()) -> dict[str, An
         "state_updated_at": _time(thread.state_updated_at),
         "metadata": thread.metadata,
         "status": thread.status.value,
-        "config": {},
+        "config": {} if thread.graph is None else {"configurable": {}},
         "values": thread.values,
         "error": thread.error,
         "interrupts": interrupts_json(waiting),
@@ -159,13 +159,18 @@ def run_json(run: Run) -> dict[str, Any]:
         "status": RUN_STATUS[run.status],
         "kwargs": {
             "input": run.input,
-            "command": run.options.get("command"),
+            "command": None,
             "config": run.config,
             "context": run.context or {},
             "stream_mode": run.options.get("stream_mode", ["values"]),
             "interrupt_before": run.options.get("interrupt_before"),
             "interrupt_after": run.options.get("interrupt_after"),
             "durability": run.options.get("durability", "async"),
+            "checkpoint_during": True,
+            "subgraphs": run.options.get("stream_subgraphs", False),
+            "resumable": True,
+            "temporary": False,
+            "feedback_keys": None,
             "webhook": run.options.get("webhook"),
         },
         "multitask_strategy": run.options.get("multitask_strategy", "enqueue"),
@@ -173,6 +178,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "kind": run.kind.value,
         "created_at": _time(run.created_at),
         "updated_at": _time(run.updated_at),
+        "langsmith_session_name": None,
     }
 
 

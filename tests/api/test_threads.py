@@ -137,6 +137,31 @@ async def test_search_selects_fields(api: Api) -> None:
     assert set(interrupt) == {"id", "value"}
 
 
+async def test_search_extracts_parts_of_threads(api: Api) -> None:
+    await api.wait("a")
+    await api.http.post("/threads", json={"thread_id": "new", "metadata": {"list": [[1, 2]]}})
+    extract = {
+        "text": "values.text",
+        "status": "status",
+        "last": "metadata.list[0][-1]",
+        "none": "values.text.deeper[3]",
+    }
+    search = {"select": ["thread_id"], "extract": extract}
+    response = await api.http.post("/threads/search", json=search)
+    assert response.json() == [
+        {
+            "thread_id": "new",
+            "extracted": {"text": None, "status": "idle", "last": 2, "none": None},
+        },
+        {
+            "thread_id": "a",
+            "extracted": {
+                "text": "Draft about tea", "status": "interrupted", "last": None, "none": None
+            },
+        },
+    ]  # fmt: skip
+
+
 async def test_a_list_of_threads_takes_as_many_queries_as_one_thread(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +200,9 @@ async def test_a_list_of_threads_takes_as_many_queries_as_one_thread(
         ({"ids": "a"}, "/ids"),
         ({"ids": [1]}, "/ids/0"),
         ({"select": ["secrets"]}, "/select/0"),
+        ({"extract": {"a": "values..a"}}, "/extract/a"),
+        ({"extract": {"a": "values.a[x]"}}, "/extract/a"),
+        ({"extract": {str(n): "values" for n in range(11)}}, "/extract"),
     ],
 )
 async def test_a_bad_search_is_refused_and_named(
@@ -188,7 +216,6 @@ async def test_what_is_not_supported_is_refused_rather_than_ignored(api: Api) ->
     for path, body, pointer in (
         ("/threads", {"ttl": {"ttl": 5}}, "/ttl"),
         ("/threads", {"supersteps": [{"updates": []}]}, "/supersteps"),
-        ("/threads/search", {"extract": {"a": "values.a"}}, "/extract"),
     ):
         document = problem(await api.http.post(path, json=body), 422, "not_supported")
         assert [error["pointer"] for error in document["errors"]] == [pointer]

@@ -93,7 +93,9 @@ class Thread(Shape):
 
 
 class SelectedThread(Thread):
-    """Of a thread, the fields that were selected."""
+    """Of a thread, the fields that were selected, and what was extracted."""
+
+    extracted: dict[str, Any] = Field(description="By the names that the search gave them.")
 
     model_config = _SELECTED
 
@@ -114,6 +116,7 @@ class Run(Shape):
     kind: Literal["start", "resume", "continue"]
     created_at: datetime
     updated_at: datetime
+    langsmith_session_name: None = Field(description="Only LangGraph's own server has one.")
 
 
 class SelectedRun(Run):

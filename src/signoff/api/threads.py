@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from signoff.api import engine_schemas
 from signoff.api.route import WITH_BODY, Answer, Caller, Route, refusals
-from signoff.api.wire import Unsupported, selected
+from signoff.api.wire import Path, Unsupported, extracted, selected
 from signoff.domain.errors import ThreadExists, ThreadNotFound
 from signoff.render import thread_json
 from signoff.service import read, sight
@@ -57,7 +57,12 @@ class ThreadSearch(ThreadFilter):
     )
     sort_order: Literal["asc", "desc"] = "desc"
     select: list[Literal[FIELDS]] | None = None  # type: ignore[valid-type]
-    extract: Unsupported = None
+    extract: dict[str, Path] | None = Field(
+        default=None,
+        max_length=10,
+        description="Parts of a thread by names of your own, such as `values.messages[-1].content`:"
+        " the answer has them as `extracted`, null where there is nothing.",
+    )
 
 
 @router.post("/threads", response_model=engine_schemas.Thread, responses=refusals(409, *WITH_BODY))
@@ -102,7 +107,7 @@ async def search_threads(caller: Caller, search: ThreadSearch) -> Answer:
     headers = {"x-pagination-total": str(total)}
     if (following := search.offset + len(found)) < total:
         headers["x-pagination-next"] = str(following)
-    return Answer([selected(each, search.select) for each in shown], headers=headers)
+    return Answer([_part(each, search) for each in shown], headers=headers)
 
 
 @router.post("/threads/count", response_model=int, responses=refusals(*WITH_BODY))
@@ -144,6 +149,13 @@ async def delete_thread(caller: Caller, thread_id: str) -> Response:
     """Remove a thread with all that belongs to it; its audit stays. 409 during a run."""
     await service.delete_thread(caller.office, thread_id, by=caller.by)
     return Response(status_code=204)
+
+
+def _part(thread: dict[str, Any], search: ThreadSearch) -> dict[str, Any]:
+    part = selected(thread, search.select)
+    if search.extract is None:
+        return part
+    return {**part, "extracted": extracted(thread, search.extract)}
 
 
 def _filters(given: ThreadFilter) -> dict[str, Any]:

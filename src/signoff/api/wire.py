@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, StringConstraints, ValidationInfo
 
 from signoff.domain.errors import FieldError, NotSupported
 
@@ -45,6 +46,29 @@ def selected(shown: dict[str, Any], fields: Sequence[str] | None) -> dict[str, A
     if keys and "values" not in chosen and isinstance(values := shown["values"], dict):
         chosen["values"] = {key: values[key] for key in keys if key in values}
     return chosen
+
+
+_NAMES = r"[^.\[\]]+(\[-?\d{1,9}\])*"
+
+Path: TypeAlias = Annotated[str, StringConstraints(pattern=rf"^{_NAMES}(\.{_NAMES})*$")]
+"""A way into an answer: names with dots between, and places of lists in brackets."""
+
+
+def extracted(shown: Any, paths: Mapping[str, str]) -> dict[str, Any]:
+    """What stands at these paths of an answer, by the names that they have; None for nothing."""
+    return {name: _at(shown, _STEP.findall(path)) for name, path in paths.items()}
+
+
+_STEP = re.compile(r"([^.\[\]]+)|\[(-?\d+)\]")
+
+
+def _at(shown: Any, steps: Iterable[tuple[str, str]]) -> Any:
+    for name, place in steps:
+        try:
+            shown = shown[int(place) if isinstance(shown, list) else name]
+        except (LookupError, TypeError, ValueError):
+            return None
+    return shown
 
 
 class CheckpointRef(BaseModel):

@@ -315,6 +315,7 @@ class _Execution:
         return {
             **run.metadata,
             "run_id": run.id,
+            "run_attempt": run.attempt,
             "graph_id": run.graph,
             "created_by": run.by,
         }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Interrupt, PregelTask, StateSnapshot
 
 from signoff.domain.errors import CheckpointNotFound
 from signoff.domain.jsontext import to_json
-from signoff.graph.catalog import Served
+from signoff.graph.catalog import Served, assistant_id
 from signoff.graph.writes import schema
 
 
@@ -83,7 +83,7 @@ def _state(snapshot: StateSnapshot, thread_id: str) -> dict[str, Any]:
         "values": to_json(snapshot.values),
         "next": list(snapshot.next),
         "tasks": [_task(task, thread_id) for task in snapshot.tasks],
-        "metadata": to_json(snapshot.metadata or {}),
+        "metadata": _metadata(snapshot, thread_id),
         "created_at": snapshot.created_at,
         "checkpoint": checkpoint,
         "parent_checkpoint": parent,
@@ -91,6 +91,14 @@ def _state(snapshot: StateSnapshot, thread_id: str) -> dict[str, Any]:
         "checkpoint_id": checkpoint["checkpoint_id"],
         "parent_checkpoint_id": parent and parent["checkpoint_id"],
     }
+
+
+def _metadata(snapshot: StateSnapshot, thread_id: str) -> dict[str, Any]:
+    """What a checkpoint says of itself, and what follows from that."""
+    said = to_json(snapshot.metadata or {})
+    if graph := said.get("graph_id"):
+        said |= {"assistant_id": str(assistant_id(graph)), "thread_id": thread_id}
+    return cast("dict[str, Any]", said)
 
 
 def _task(task: PregelTask, thread_id: str) -> dict[str, Any]:
