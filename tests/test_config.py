@@ -16,6 +16,7 @@ from signoff import Signoff
 from signoff.config import Settings, export_variables, load
 from signoff.domain.errors import ConfigError
 from signoff.graph import loading
+from signoff.graph.catalog import Served
 
 GRAPH = """
 from typing import TypedDict
@@ -207,6 +208,15 @@ def test_a_graph_that_ends_the_program_or_does_not_compile_is_a_mistake_in_the_p
         loading.load(project, {"a": "./graph.py:graph"})
     with pytest.raises(ConfigError, match="graph 'a' does not compile: ValueError"):
         loading.serve({"a": StateGraph(TypedDict("State", {"a": int}))}, lambda name: None)
+
+
+def test_a_graph_whose_file_or_name_is_none_is_a_mistake_in_the_project(project: Path):
+    for target in ("./graph.js", "../../etc/passwd"):
+        with pytest.raises(ConfigError, match=f"graph 'a': {target} is no Python file"):
+            loading.load(project, {"a": f"{target}:graph"})
+    for name in ("", "a/b", "a\n", "a" * 256):
+        with pytest.raises(ConfigError, match="a graph's name has 1 to 255 printable characters"):
+            Served(name)
 
 
 def test_its_variables_win_over_the_environment_but_not_over_signoffs_own(

@@ -14,6 +14,7 @@ async def test_the_server_is_up_and_ready(api: Api) -> None:
         for path in ("/healthz", "/readyz"):
             response = await nobody.get(path)
             assert (response.status_code, response.json()) == (200, {"status": "ok"})
+            assert (await nobody.head(path)).status_code == 200
 
 
 async def test_a_database_that_does_not_answer_in_time_is_not_ready(

@@ -32,6 +32,9 @@ async def test_a_thread_without_an_id_gets_one_and_an_empty_body_will_do(api: Ap
     first = (await api.http.post("/threads")).json()
     second = (await api.http.post("/threads", json={})).json()
     assert first["thread_id"] != second["thread_id"]
+    for declared in ("text/plain", "application/x-www-form-urlencoded"):
+        form = {"content-type": declared}
+        assert (await api.http.post("/threads", headers=form)).status_code == 200
 
 
 async def test_a_thread_that_exists_is_a_conflict_unless_that_is_fine(api: Api) -> None:

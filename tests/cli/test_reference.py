@@ -83,7 +83,7 @@ def test_every_setting_of_an_openid_provider_is_documented_with_its_default():
             assert said in ("none", "all", "false") or said.startswith("the "), name
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["version"]])
 def test_help_and_version_load_nothing_of_a_server(arguments: list[str]):
     loaded = modules_after(
         f"""
@@ -136,6 +136,7 @@ def test_wrong_usage_is_one_line_and_2(anywhere: Cli):
 def test_version_is_that_of_the_package(anywhere: Cli):
     printed = anywhere("version").out
     assert re.fullmatch(r"signoff \d+\.\d+\.\d+\S*\n", printed)
+    assert anywhere("--version").out == printed
     assert anywhere("version", "--json").json["signoff"] in printed
 
 

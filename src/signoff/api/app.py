@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 
 from signoff.answering import Desk
 from signoff.api import (
@@ -97,7 +99,22 @@ def create_app(
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return problems.answer(error)
+    response = problems.answer(error)
+    if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response.headers["allow"] = ", ".join(_methods_at(request))
+    return response
+
+
+def _methods_at(request: Request) -> list[str]:
+    """All that the path knows; the router tells of the first route there alone."""
+    routes: list[BaseRoute] = request.app.routes
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(
+            each.matches({**request.scope, "method": method})[0] is Match.FULL for each in routes
+        )
+    ]
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

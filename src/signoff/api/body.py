@@ -47,9 +47,15 @@ async def checked(request: Request) -> CheckedRequest:
     """
     raw = await _read(request)
     if not raw:
-        return CheckedRequest(request, b"{}", {})
+        return CheckedRequest(_undeclared(request), b"{}", {})
     _check_media_type(request)
     return CheckedRequest(request, raw, parse(raw))
+
+
+def _undeclared(request: Request) -> Request:
+    """The request without what its body is declared to be: clients declare what is not there."""
+    headers = [each for each in request.scope["headers"] if each[0] != b"content-type"]
+    return Request({**request.scope, "headers": headers}, request.receive)
 
 
 def parse(raw: bytes) -> Any:

@@ -22,12 +22,14 @@ NOT_READY: dict[int | str, dict[str, Any]] = {
 }
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", response_model=schemas.Health)
 async def healthz() -> Answer:
-    """The server is up."""
+    """The server is up. Monitors often ask by HEAD, for the status alone."""
     return Answer({"status": "ok"})
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_model=schemas.Health, responses=NOT_READY)
 async def readyz(request: Request) -> Response:
     """The server is up, and the database answers."""

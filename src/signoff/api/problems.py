@@ -7,6 +7,7 @@ the process.
 from __future__ import annotations
 
 import math
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -132,7 +133,8 @@ def _field_error(error: Mapping[str, Any], body: Any) -> FieldError:
     where, *steps = error["loc"]
     if where == "body":
         steps = _steps_within(body, steps, missing=error["type"] == "missing")
-    message = error["msg"].removeprefix("Value error, ").replace("Input should ", "must ", 1)
+    message = error["msg"].removeprefix("Value error, ").replace(" after validation", "")
+    message = re.sub(r"^\w+ should ", "must ", message)
     message = _PLAINLY.get(error["type"], message[:1].lower() + message[1:])
     return FieldError(pointer(*steps), message)
 

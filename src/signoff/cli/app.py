@@ -126,7 +126,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     commands = group("signoff", "", "The human sign-off desk for LangGraph.")
     try:
-        code = commands.main(given, prog_name="signoff", standalone_mode=False)
+        code = commands.main(
+            ["version", *given[1:]] if given[:1] == ["--version"] else given,
+            prog_name="signoff",
+            standalone_mode=False,
+            help_option_names=["--help", "-h"],
+        )
         sys.stdout.flush()
     except SignoffError as error:
         return errors.refused(error, as_json="--json" in given)

@@ -13,9 +13,9 @@ from signoff.cli.inbox_table import inbox_table
 from signoff.cli.options import AsJson
 from signoff.cli.output import console, print_json
 from signoff.cli.session import open_desk, principal, run
+from signoff.cli.sorting import Sort
 from signoff.cli.watching import watch, watch_as_json
 from signoff.clock import utcnow
-from signoff.db.request_lists import SORTS
 from signoff.domain.policy import Priority
 from signoff.domain.request import RequestState
 from signoff.domain.thread import ThreadStatus
@@ -49,7 +49,7 @@ def inbox(
     search: Annotated[
         str | None, typer.Option(metavar="TEXT", help="With this in the title or the thread's id.")
     ] = None,
-    sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}.")] = "-opened_at",
+    sort: Sort = "-opened_at",
     limit: Annotated[int, typer.Option(min=1, max=200, help="So many at most.")] = 50,
     cursor: Annotated[
         str | None, typer.Option(help="Go on where a page ended: its next_cursor.")

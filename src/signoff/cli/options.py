@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -33,6 +33,12 @@ def json_argument(text: str, option: str) -> Any:
         typer.BadParameter: It is no JSON.
     """
     try:
-        return json.loads(sys.stdin.read() if text == "-" else text)
+        return json.loads(
+            sys.stdin.read() if text == "-" else text, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"it is no JSON: {error}", param_hint=option) from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")

@@ -16,8 +16,8 @@ from signoff.cli.options import By
 from signoff.cli.output import ago, console, due, plain
 from signoff.cli.session import principal, seated
 from signoff.cli.show import print_content, print_talk, print_votes
+from signoff.cli.sorting import Sort
 from signoff.clock import utcnow
-from signoff.db.request_lists import SORTS
 from signoff.domain.errors import InvalidAnswer, RequestClosed, SignoffError, StaleDigest
 from signoff.domain.policy import Priority
 from signoff.domain.request import Request, RequestState
@@ -49,7 +49,7 @@ def review(
     search: Annotated[
         str | None, typer.Option(metavar="TEXT", help="With this in the title or the thread's id.")
     ] = None,
-    sort: Annotated[str, typer.Option(help=f"By {', '.join(SORTS)}.")] = "opened_at",
+    sort: Sort = "opened_at",
     by: By = None,
 ) -> None:
     """Step through the open requests, and decide each with a key.

@@ -132,7 +132,7 @@ def _nodes(names: list[str] | None) -> str | list[str]:
 async def _followed(wanted: _Wanted, printer: Printer) -> Thread | None:
     """The thread, once it is done; None if whoever followed it has left."""
     async with open_desk() as desk:
-        thread_id = wanted.thread_id or new_thread_id()
+        thread_id = new_thread_id() if wanted.thread_id is None else wanted.thread_id
         after = await newest_event(desk.office, thread_id)
         started = await wanted.start(desk, thread_id=thread_id, stream=MODES, subgraphs=True)
         printer.begin(started)

@@ -10,7 +10,13 @@ from typing import Any
 
 from signoff.domain.admission import Delegation, Reviewer, admit
 from signoff.domain.decision import Ballot, Outcome, Vote
-from signoff.domain.errors import AlreadyClaimed, InvalidInput, RequestClosed, StaleDigest
+from signoff.domain.errors import (
+    AlreadyClaimed,
+    FieldError,
+    InvalidInput,
+    RequestClosed,
+    StaleDigest,
+)
 from signoff.domain.policy import Policy, Priority, Step
 from signoff.domain.principal import GROUP, SYSTEM, check_principal
 from signoff.domain.question import Pause, Question
@@ -286,7 +292,8 @@ class Request:
         """
         self._check_open()
         if not text.strip() or len(text) > MAX_COMMENT:
-            raise InvalidInput(f"a comment has 1 to {MAX_COMMENT:,} characters")
+            problem = f"has 1 to {MAX_COMMENT:,} characters"
+            raise InvalidInput(f"a comment {problem}", [FieldError("/text", problem)])
         return replace(self, comments=(*self.comments, Comment(by=by, text=text, at=at)))
 
     def withdraw(self, reviewer: Reviewer, *, at: datetime) -> Request:

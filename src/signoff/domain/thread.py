@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from signoff.domain.errors import InvalidInput
+from signoff.domain.errors import FieldError, InvalidInput
 
 MAX_THREAD_ID = 255
 """The longest thread id, in characters."""
@@ -64,8 +64,8 @@ def check_thread_id(thread_id: str) -> str:
         InvalidInput: It is not 1 to 255 letters, digits and ``. _ : @ -``.
     """
     if not is_thread_id(thread_id):
+        problem = f"has 1 to {MAX_THREAD_ID} letters, digits and . _ : @ -"
         raise InvalidInput(
-            f"a thread id has 1 to {MAX_THREAD_ID} letters, digits and . _ : @ -, "
-            f"not {thread_id!r:.300}"
+            f"a thread id {problem}, not {thread_id!r:.300}", [FieldError("/thread_id", problem)]
         )
     return thread_id

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 ASSISTANTS = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
 """The namespace in which LangGraph's server derives an assistant's id from its graph's name."""
 
+MAX_NAME = 255
+"""Characters in the name of a graph, which stands in the paths of its pages and routes."""
+
 
 def assistant_id(graph: str) -> UUID:
     """The id of a graph's one assistant: the same on every machine."""
@@ -28,6 +31,9 @@ class Served:
 
     `breaks` says whether it, or a graph inside it, was compiled with breakpoints; `nodes` are its
     own and those of the graphs inside it, None if that is not known.
+
+    Raises:
+        ConfigError: No graph can have that name.
     """
 
     def __init__(
@@ -39,6 +45,11 @@ class Served:
         breaks: bool = False,
         nodes: Collection[str] | None = None,
     ) -> None:
+        if not 0 < len(name) <= MAX_NAME or not name.isprintable() or "/" in name:
+            raise ConfigError(
+                f"a graph's name has 1 to {MAX_NAME} printable characters and no slash, "
+                f"not {name!r}"
+            )
         self.name = name
         self.breaks = breaks
         self.nodes = nodes

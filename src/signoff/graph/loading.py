@@ -92,6 +92,8 @@ def _load(project: Path, name: str, spec: str) -> GraphLike:
     target, colon, variable = spec.rpartition(":")
     if not colon or not target or not variable:
         raise ConfigError(f"graph {name!r}: {spec!r} is not of the form ./file.py:variable")
+    if "/" in target and not target.endswith(".py"):
+        raise ConfigError(f"graph {name!r}: {target} is no Python file")
     try:
         module = (
             _from_file(project, (project / target).resolve())

@@ -95,10 +95,10 @@ def _state(snapshot: StateSnapshot, thread_id: str) -> dict[str, Any]:
 
 def _metadata(snapshot: StateSnapshot, thread_id: str) -> dict[str, Any]:
     """What a checkpoint says of itself, and what follows from that."""
-    said = to_json(snapshot.metadata or {})
+    said = cast("dict[str, Any]", to_json(snapshot.metadata or {}))
     if graph := said.get("graph_id"):
         said |= {"assistant_id": str(assistant_id(graph)), "thread_id": thread_id}
-    return cast("dict[str, Any]", said)
+    return said
 
 
 def _task(task: PregelTask, thread_id: str) -> dict[str, Any]:
