@@ -195,3 +195,19 @@ def test_whatever_is_nested_in_whatever_nothing_breaks(
             f"    {e}\n" for e in (body or "pass").split("\n") if e
         )
     in_node(body)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_are_counted_as_python_does(end: str) -> None:
+    lines = [*HEAD.splitlines(), "page = 'a \x0c b \u2028 c'", "ask('')  # signoff: ignore", ""]
+    assert codes(end.join(lines)) == []
+    assert codes(end.join([*lines, "ask('')", ""])) == ["SO206"]
+
+
+def test_no_link_leads_around_in_a_circle(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "graph.py").touch()
+    (folder / "loop").symlink_to(tmp_path, target_is_directory=True)
+    assert [*python_files(tmp_path)] == [folder / "graph.py"]
+    assert [*python_files(folder / "loop")] == [folder / "loop" / "folder" / "graph.py"]

@@ -40,13 +40,17 @@ PASSED_OVER = frozenset({"__pycache__", "node_modules", "site-packages", "venv"}
 
 
 def python_files(path: Path) -> Iterator[Path]:
-    """The file itself, or all Python files in a folder and those below it, in order."""
+    """The file itself, or all Python files in a folder and those below it, in order.
+
+    Links to folders are not followed: they may lead around in a circle.
+    """
     if not path.is_dir():
         yield path
         return
     for each in sorted(path.iterdir()):
         if each.is_dir():
-            if not each.name.startswith(".") and each.name not in PASSED_OVER:
+            is_passed_over = each.name.startswith(".") or each.name in PASSED_OVER
+            if not is_passed_over and not each.is_symlink():
                 yield from python_files(each)
         elif each.suffix == ".py":
             yield each

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Collection, Iterator
 from functools import cached_property
+from io import StringIO
 from typing import TypeAlias
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -27,7 +28,8 @@ class Source:
         self.tree = tree
         self.groups = groups
         self._ignored: dict[int, set[str] | None] = {}
-        for number, line in enumerate(text.splitlines(), start=1):
+        # As Python counts them: `splitlines` knows further ends of lines.
+        for number, line in enumerate(StringIO(text, newline=None), start=1):
             if found := _IGNORE.search(line):
                 codes = None if found[1] is None else found[1].split(",")
                 self._ignored[number] = None if codes is None else {e.strip() for e in codes}
