@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from signoff.cli import logs
 from tests.cli.conftest import Begin, Cli
 
 
@@ -269,6 +270,13 @@ def test_a_database_without_tables_is_refused_until_migrated(
     assert signoff("migrate", "--json").json == {"applied": []}
     assert signoff("migrate").out == "The database is up to date.\n"
     assert signoff("inbox").code == 0
+    monkeypatch.setenv("SIGNOFF_LOG_LEVEL", "debug")
+    monkeypatch.setenv("SIGNOFF_LOG_FORMAT", "text")
+    configured: list[tuple[str, ...]] = []
+    monkeypatch.setattr(logs, "configure", lambda *given: configured.append(given))
+    signoff("migrate")
+    signoff("inbox")
+    assert configured == [("debug", "text")] * 2
 
 
 def test_a_folder_without_a_database_says_so_and_gets_none(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from signoff import sealing
-from signoff.cli import logs
 from signoff.cli.options import AsJson
 from signoff.cli.output import print_json
 from signoff.cli.progress import progress_bar
-from signoff.cli.session import database_address, run, settings_here
+from signoff.cli.session import database_address, log_quietly, run, settings_here
 from signoff.db import migrate as schema
 from signoff.db.pool import Database, probe
 from signoff.service.encrypt import Encrypted, encrypt_all
@@ -37,7 +36,7 @@ def encrypt(*, as_json: AsJson = False) -> None:
 
 async def _encrypt(*, shown: bool) -> Encrypted:
     settings = settings_here()
-    logs.configure("debug" if settings.log_level == "debug" else "warning", settings.log_format)
+    log_quietly(settings)
     # Strictness is for those who read what this has gone through.
     sealer = sealing.of_project(settings.model_copy(update={"encryption_strict": False}))
     with progress_bar("encrypting", shown=shown) as progress:

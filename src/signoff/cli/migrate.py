@@ -42,7 +42,7 @@ def migrate(
 
 async def _migrate(role: str | None) -> list[str]:
     settings = settings_here()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     async with database_address(settings, create=True) as url:
         await probe(url)
         async with Database(url, max_connections=2) as database:

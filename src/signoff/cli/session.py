@@ -41,6 +41,12 @@ def with_mail_folder(settings: Settings) -> Settings:
     return settings.model_copy(update={"notifications": notifications})
 
 
+def log_quietly(settings: Settings) -> None:
+    """Have a command log what goes wrong, and all that happens only where that is set."""
+    level = "debug" if settings.log_level == "debug" else "warning"
+    logs.configure(level, settings.log_format)
+
+
 def run(command: Coroutine[Any, Any, T]) -> T:
     """Run a command that works on the database."""
     return asyncio.run(command)
@@ -78,7 +84,7 @@ async def open_desk() -> AsyncIterator[FrontDesk]:
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """
     settings = settings_here()
-    logs.configure("debug" if settings.log_level == "debug" else "warning", settings.log_format)
+    log_quietly(settings)
     async with database_address(settings) as url:
         await probe(url)
         async with open_front_desk(url, settings) as desk:

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from signoff import sealing
-from signoff.cli import logs
-from signoff.cli.session import database_address, settings_here
+from signoff.cli.session import database_address, log_quietly, settings_here
 from signoff.config import Settings
 from signoff.db import migrate as schema
 from signoff.db.pool import Database, probe
@@ -24,7 +23,7 @@ async def open_database(*, keyless: bool = False) -> AsyncIterator[tuple[Setting
         DatabaseNotReady: The database does not answer, or has not this program's schema.
     """
     settings = settings_here()
-    logs.configure("debug" if settings.log_level == "debug" else "warning", settings.log_format)
+    log_quietly(settings)
     async with database_address(settings) as url:
         await probe(url)
         sealer = sealing.of_project(settings)
