@@ -18,7 +18,7 @@ from signoff.domain.plan import Plan, plan
 from signoff.domain.preferences import Digest, Pace, Preferences
 from signoff.domain.principal import Role
 from signoff.domain.user import Absence, User
-from signoff.service import notify
+from signoff.service import notify, send
 from signoff.service.amend import delegate, withdraw
 from signoff.service.deliveries import (
     count_deliveries,
@@ -277,6 +277,8 @@ async def test_a_digest_gathers_what_happens_and_leaves_out_what_is_over(
         return plan(hourly if user.name == "jane" else user, *args, **more)
 
     monkeypatch.setattr(notify, "plan", planned)
+    monkeypatch.setattr(send, "MAX_ITEMS", 1)
+    desk.office.public_url = "https://signoff.example"
     clock.forward(timedelta(minutes=10))
     for name in ("a", "b", "c"):
         await started(desk, thread_id=name)
@@ -295,6 +297,7 @@ async def test_a_digest_gathers_what_happens_and_leaves_out_what_is_over(
     [again] = [each for each in mailbox.messages if each.to == "jane"]
     assert again.id == ready.ids[0]
     assert [item.request.thread_id for item in again.items] == ["a", "c"]
+    assert [item.decide_url is not None for item in again.items] == [True, False], "as is shown"
 
 
 async def test_what_failed_is_tried_again_for_three_days_and_then_shown(

@@ -8,7 +8,7 @@ from signoff.db.pool import Connection, won
 from signoff.domain.link import Link
 
 DELETED_AT_ONCE = 1000
-"""Old rows deleted with each new one, so that the table stays small."""
+"""Old rows deleted in one statement, so that none takes long."""
 
 
 async def insert(
@@ -67,9 +67,9 @@ async def use(conn: Connection, hash: bytes, action: str, *, at: datetime) -> bo
     return await won(cursor)
 
 
-async def delete_old(conn: Connection, before: datetime) -> None:
-    """Delete links that had expired by a moment, some at a time."""
-    await conn.execute(
+async def delete_old(conn: Connection, before: datetime) -> bool:
+    """Delete some links that had expired by a moment; whether there may be more."""
+    cursor = await conn.execute(
         """
         DELETE FROM links WHERE hash IN (
             SELECT hash FROM links WHERE expires_at < %s
@@ -77,3 +77,4 @@ async def delete_old(conn: Connection, before: datetime) -> None:
         """,
         (before, DELETED_AT_ONCE),
     )
+    return cursor.rowcount == DELETED_AT_ONCE

@@ -69,9 +69,16 @@ async def issue(
     if request.state is not RequestState.OPEN:
         return None
     token = secrets.token_urlsafe(32)
-    await links.delete_old(conn, at - KEPT)
     await links.insert(conn, digest(token), link, message=message, at=at)
     return office.url_of(f"{PATH}{token}")
+
+
+async def forget_links(office: Office) -> None:
+    """Delete the links that have expired long ago."""
+    while True:
+        async with office.database.connection() as conn:
+            if not await links.delete_old(conn, office.now() - KEPT):
+                return
 
 
 async def look(office: Office, token: str) -> Opened:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from signoff.channels.view import MAX_ITEMS
 from signoff.db import audit, messages, requests, users
 from signoff.db.messages import Item
 from signoff.db.pool import Connection
@@ -115,7 +116,12 @@ async def _render(
             id=item.id,
             channel=item.channel,
             address=item.address,
-            items=tuple([await _notification(conn, office, each, about) for each in kept]),
+            items=tuple(
+                [
+                    await _notification(conn, office, each, about, shown=n < MAX_ITEMS)
+                    for n, each in enumerate(kept)
+                ]
+            ),
             to=item.recipient,
             follows=item.first if len(kept) == 1 else None,
             timezone=BY_DEFAULT.timezone if reader is None else reader.wishes.timezone,
@@ -124,13 +130,14 @@ async def _render(
 
 
 async def _notification(
-    conn: Connection, office: Office, item: Item, about: dict[str, Request]
+    conn: Connection, office: Office, item: Item, about: dict[str, Request], *, shown: bool
 ) -> Notification:
+    """What happened. One that no digest shows needs no link."""
     assert item.request_id is not None, "what has no request is no notification"
     request = about[item.request_id]
     decide_url = None
     # What goes to a chat may be read by more than one.
-    if item.recipient is not None and item.channel == EMAIL:
+    if shown and item.recipient is not None and item.channel == EMAIL:
         decide_url = await issue(conn, office, request, item.recipient, message=item.id)
     return Notification(
         occasion=Occasion(item.occasion),

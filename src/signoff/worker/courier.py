@@ -11,6 +11,7 @@ from datetime import timedelta
 from signoff.domain.errors import DatabaseUnreachable
 from signoff.log import get_logger
 from signoff.service.deliveries import forget_messages
+from signoff.service.links import forget_links
 from signoff.service.notify import fan_out, is_anybody_told
 from signoff.service.office import Office
 from signoff.service.send import AT_ONCE, PER_ADDRESS, Ready, claim, deliver, next_look
@@ -37,7 +38,8 @@ class Courier:
         self._due = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._sending: dict[asyncio.Task[bool], Ready] = {}
-        self._cleaning = Duty("messages", CLEAN_UP, lambda: forget_messages(office, keep))
+        self._keep = keep
+        self._cleaning = Duty("messages", CLEAN_UP, self._forget)
 
     def start(self) -> None:
         """Begin."""
@@ -53,6 +55,10 @@ class Courier:
         if self._sending:
             await asyncio.wait(self._sending, timeout=grace)
             await stopped(self._sending)
+
+    async def _forget(self) -> None:
+        await forget_messages(self._office, self._keep)
+        await forget_links(self._office)
 
     async def _read(self) -> None:
         async with self._office.notices.of_anything() as told:
