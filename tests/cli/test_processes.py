@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import psycopg
@@ -17,6 +18,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from signoff.db import embedded
+from tests import openid_provider
 from tests.people import let_in, with_key
 from tests.processes import Program, all_ready, answer, command, serve, worker
 
@@ -143,6 +145,50 @@ def test_serve_starts_where_somebody_could_call_it_and_lets_nobody_else_in(
         assert http.get("/inbox").status_code == 200
         assert key not in server.output
         assert "correct horse" not in server.output
+
+
+def test_people_sign_in_to_a_server_with_a_provider_and_bring_their_groups(
+    project: Path, database_url: str
+):
+    site = "http://signoff.firm.com"  # what people call it; the tests go to where it really is
+    policy = '[policy]\nto = "group:legal"\n[oidc]\ncreate_users = true\n'
+    (project / "signoff.toml").write_text(policy)
+    with openid_provider.running() as firm:
+        firm.reset()
+        firm.register(f"{site}/inbox/sign-in/oidc/callback")
+        firm.add("jane", email="jane@firm.com", email_verified=True, groups=["legal"])
+        program = serve(
+            project=project,
+            database_url=database_url,
+            SIGNOFF_PUBLIC_URL=site,
+            SIGNOFF_OIDC_ISSUER=firm.issuer,
+            SIGNOFF_OIDC_CLIENT_ID=openid_provider.CLIENT,
+            SIGNOFF_OIDC_CLIENT_SECRET=openid_provider.SECRET,
+            SIGNOFF_OIDC_GROUPS_CLAIM="groups",
+        )
+        with program.ready() as server, httpx.Client(timeout=30) as http:
+            assert http.get(f"{server.url}/requests").status_code == 401
+            response = http.get(f"{server.url}/inbox/sign-in/oidc?next=/inbox/threads")
+            visited = []
+            for _ in range(8):
+                if response.is_redirect:
+                    url = urljoin(str(response.url), response.headers["location"])
+                    visited.append(url.partition("?")[0])
+                    response = http.get(url.replace(site, server.url))
+                elif "Firm login" in response.text:
+                    hidden = re.findall(
+                        'type="hidden" name="([^"]*)" value="([^"]*)"', response.text
+                    )
+                    form = dict(hidden) | {"username": "jane", "password": "opensesame"}
+                    response = http.post(response.url, data=form)
+            assert f"{site}/inbox/sign-in/oidc/callback" in visited
+            assert (response.status_code, response.url.path) == (200, "/inbox/threads")
+            assert http.get(f"{server.url}/requests").status_code == 200
+            assert openid_provider.SECRET not in server.output
+            assert server.stop() == 0
+    with psycopg.connect(database_url) as conn:
+        users = conn.execute("SELECT name, groups FROM signoff.users").fetchall()
+    assert users == [("jane@firm.com", ["legal"])]
 
 
 @pytest.mark.parametrize("program", ["serve", "worker"])
