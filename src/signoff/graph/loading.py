@@ -52,7 +52,9 @@ def _compiled(name: str, graph: GraphLike, saver: SignoffSaver) -> Pregel[Any, A
     if isinstance(graph, StateGraph):
         return graph.compile(checkpointer=saver, name=name)
     if isinstance(graph, Pregel):
-        return graph.copy({"checkpointer": saver})
+        allowed = getattr(graph, "_serde_allowlist", None)  # of its state, for a strict reader
+        strict = saver if allowed is None else saver.with_allowlist(allowed)
+        return graph.copy({"checkpointer": strict})
     if callable(graph):
         return _compiled(name, _make(name, graph), saver)
     raise ConfigError(
@@ -66,7 +68,9 @@ def _served(name: str, graph: GraphLike, saver: SignoffSaver) -> Served:
     everywhere = [compiled, *(each for each in inside if isinstance(each, Pregel))]
     breaks = any(each.interrupt_before_nodes or each.interrupt_after_nodes for each in everywhere)
     nodes = {node for each in everywhere for node in each.nodes} - {START}
-    return Served(name, compiled, saver, breaks=breaks, nodes=nodes)
+    # LangGraph puts one in the saver's place that reads back the types of the graph's state.
+    own = compiled.checkpointer if isinstance(compiled.checkpointer, SignoffSaver) else saver
+    return Served(name, compiled, own, breaks=breaks, nodes=nodes)
 
 
 def load(

@@ -14,20 +14,27 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple, DeltaChannelHistory
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg import AsyncCursor
 from psycopg.rows import DictRow
 
+from signoff.ask import Decision, Vote
 from signoff.db.pool import Database
 from signoff.db.sealed import Sealer
 from signoff.db.sealed_parts import CLEAR_METADATA
 from signoff.domain.errors import NotSupported
+
+OWN: Sequence[type] = (Decision, Vote)
+"""What a node may keep of ours, read back as what it is also where LangGraph reads strictly."""
 
 
 class SealedSaver(AsyncPostgresSaver):
     """LangGraph's PostgreSQL checkpointer, on a database that may be encrypted."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(cast(Any, database.pool))
+        super().__init__(
+            cast(Any, database.pool), serde=JsonPlusSerializer().with_msgpack_allowlist(OWN)
+        )
         self._database = database
         self._place: tuple[str, str] | None = None
 
