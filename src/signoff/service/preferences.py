@@ -50,11 +50,11 @@ def _check_channels(user: User, chosen: Preferences) -> None:
     """
     there = dict.fromkeys(channel for channel, _ in user.ways)
     known = {*there, *(user.wishes.channels or ())}
-    message = f"is no channel that reaches you; there are {', '.join(there) or 'none'}"
+    reached = f"you are reached by {', '.join(there) or 'none'}"
     errors = [
-        FieldError(f"/notify/channels/{n}", message)
+        FieldError(f"/notify/channels/{n}", f"names {channel:.80}, and {reached}")
         for n, channel in enumerate(chosen.channels or ())
         if channel not in known
     ]
     if errors:
-        raise InvalidInput(f"A channel {message}.", errors)
+        raise InvalidInput(f"notify.channels {errors[0].message}.", errors)
