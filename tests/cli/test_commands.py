@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from signoff.cli import logs
+from signoff.cli.output import lines_of
 from tests.cli.conftest import Begin, Cli
 
 
@@ -93,6 +94,19 @@ def test_ids_and_states_are_whole_in_any_terminal(
     assert first.startswith(thread_id)
     assert "interrupted" in first
     assert all(len(line) <= int(columns) for line in signoff("inbox").out.splitlines())
+
+
+def test_neither_texts_nor_their_names_steer_the_terminal():
+    shown = lines_of({"a\x1b[2J": ["b\x1b[2J", {"c\x1b[2J": {}}], "long": "1\n2", "none": ""})
+    assert shown == [
+        "a\ufffd[2J:",
+        "  - b\ufffd[2J",
+        "  - c\ufffd[2J: {}",
+        "long:",
+        "  1",
+        "  2",
+        'none: ""',
+    ]
 
 
 def test_what_a_graph_says_cannot_steer_the_terminal(signoff: Cli, begin: Begin):

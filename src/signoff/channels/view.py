@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -11,7 +10,7 @@ from typing import Any, Protocol
 from signoff.domain.notification import Message, Notification, Occasion
 from signoff.domain.principal import SYSTEM
 from signoff.domain.request import Request, RequestState
-from signoff.speech import PAST, label, span
+from signoff.speech import PAST, label, lines_of, span
 from signoff.text import is_markdown, plainly
 
 MAX_PARTS = 24
@@ -209,25 +208,4 @@ def _values(sections: Sequence[Section]) -> Iterator[tuple[str | None, str]]:
 
 def _text(value: Any) -> str:
     """JSON as people read it: a line for each value."""
-    return "\n".join(_lines(value, ""))
-
-
-def _lines(value: Any, indent: str) -> Iterator[str]:
-    if isinstance(value, dict) and value:
-        for name, each in value.items():
-            first, *others = _lines(each, indent + "  ")
-            if isinstance(each, dict | list) and each:
-                yield f"{indent}{name}:"
-                yield from (first, *others)
-            else:
-                yield f"{indent}{name}: {first.strip()}"
-                yield from others
-    elif isinstance(value, list) and value:
-        for each in value:
-            first, *others = _lines(each, indent + "  ")
-            yield f"{indent}- {first.strip()}"
-            yield from others
-    elif isinstance(value, str):
-        yield from (indent + line for line in value.split("\n"))
-    else:
-        yield indent + json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else "\n".join(lines_of(value))

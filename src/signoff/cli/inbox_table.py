@@ -8,8 +8,9 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
-from signoff.cli.output import Column, ago, due, plain, state, table
+from signoff.cli.output import Column, due, plain, state, table
 from signoff.domain.request import Delivery, Request, RequestState
+from signoff.speech import ago
 
 COLUMNS = (
     Column("REQUEST"),

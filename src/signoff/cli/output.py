@@ -18,15 +18,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from signoff.speech import span
+from signoff import speech
 
 WIDE = 120
 """Columns that a terminal has to have for all columns of a table."""
 
 WIDTH = 160
 """Columns where the output is no terminal that would say how many it has."""
-
-JUST_NOW = timedelta(minutes=1)
 
 SOON = timedelta(hours=1)
 """Before a deadline, that it stands out."""
@@ -114,18 +112,12 @@ def print_facts(facts: Iterable[tuple[str, str | Text]]) -> None:
     console().print(made)
 
 
-def ago(at: datetime, now: datetime) -> str:
-    """How long ago something was."""
-    passed = now - at
-    return "just now" if passed < JUST_NOW else f"{span(passed)} ago"
-
-
 def due(deadline: datetime, now: datetime) -> Text:
     """How long there is until a deadline, or since it has passed."""
-    if deadline < now:
-        return Text(f"{span(now - deadline)} late", "red")
-    left = deadline - now
-    return Text(f"due in {span(left)}", "yellow" if left < SOON else "")
+    said, left = speech.due(deadline, now), deadline - now
+    if left <= timedelta():
+        return Text(said, "red")
+    return Text(said, "yellow" if left < SOON else "")
 
 
 def moment(at: datetime) -> str:
@@ -135,23 +127,4 @@ def moment(at: datetime) -> str:
 
 def lines_of(value: Any, indent: str = "") -> list[str]:
     """JSON as people read it: a line per field, and long texts as they were written."""
-    if isinstance(value, dict) and value:
-        lines = []
-        for key, each in value.items():
-            inner = lines_of(each, indent + "  ")
-            if (isinstance(each, dict | list) and each) or len(inner) > 1:
-                lines += [f"{indent}{key}:", *inner]
-            else:
-                lines.append(f"{indent}{key}: {inner[0].strip()}")
-        return lines
-    if isinstance(value, list) and value:
-        lines = []
-        for each in value:
-            first, *others = lines_of(each, indent + "  ")
-            lines += [f"{indent}- {first.strip()}", *others]
-        return lines
-    if isinstance(value, str):
-        return (
-            [f"{indent}{line}" for line in plain(value).split("\n")] if value else [f'{indent}""']
-        )
-    return [f"{indent}{plain(json.dumps(value, ensure_ascii=False))}"]
+    return speech.lines_of(value, indent, shown=plain)

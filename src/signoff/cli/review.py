@@ -13,7 +13,7 @@ import typer
 from signoff.cli.asking import ask_note, ask_values
 from signoff.cli.errors import told
 from signoff.cli.options import By
-from signoff.cli.output import ago, console, due, plain
+from signoff.cli.output import console, due, plain
 from signoff.cli.session import principal, seated
 from signoff.cli.show import print_content, print_talk, print_votes
 from signoff.cli.sorting import Sort
@@ -22,6 +22,7 @@ from signoff.domain.errors import InvalidAnswer, RequestClosed, SignoffError, St
 from signoff.domain.policy import Priority
 from signoff.domain.request import Request, RequestState
 from signoff.front_desk import FrontDesk
+from signoff.speech import ago
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ from signoff import render
 from signoff.cli.options import AsJson
 from signoff.cli.output import (
     Column,
-    ago,
     console,
     lines_of,
     moment,
@@ -26,6 +25,7 @@ from signoff.clock import utcnow
 from signoff.domain.request import Request, RequestState
 from signoff.domain.thread import Thread, ThreadStatus
 from signoff.service import read
+from signoff.speech import ago
 
 Waiting = Mapping[str, Sequence[Request]]
 

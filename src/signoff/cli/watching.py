@@ -63,10 +63,10 @@ async def _pages(
 
 def _screen(page: RequestPage, fresh: frozenset[str], height: int) -> Group:
     now = utcnow()
-    late = sum(each.deadline is not None and each.deadline < now for each in page.items)
+    overdue = sum(each.deadline is not None and each.deadline < now for each in page.items)
     requests = number(page.total, "request")
     told = [requests if page.total_exact else f"more than {requests}"]
-    told += [f"{late} late"] if late else []
+    told += [f"{overdue} overdue"] if overdue else []
     told += [f"{len(fresh)} new"] if fresh else []
     head = f"{', '.join(told)}   {now.astimezone():%H:%M:%S}   Ctrl-C leaves"
     shown = page.items[: max(1, height - 4)]

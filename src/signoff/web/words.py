@@ -13,24 +13,13 @@ from signoff.domain.policy import Policy
 from signoff.domain.principal import GROUP
 from signoff.policies.book import explained
 from signoff.speech import PAST as PAST
+from signoff.speech import ago as ago
+from signoff.speech import due as due
 from signoff.speech import label as label
 from signoff.speech import span as span
 from signoff.text import visible
 
-MINUTE = timedelta(minutes=1)
 SOON = timedelta(hours=4)
-
-
-def ago(at: datetime, now: datetime) -> str:
-    """How long ago something was."""
-    passed = now - at
-    return "just now" if passed < MINUTE else f"{span(passed)} ago"
-
-
-def due(deadline: datetime, now: datetime) -> str:
-    """When something is due, or since when it was."""
-    left = deadline - now
-    return f"due in {span(left)}" if left > timedelta() else f"overdue by {span(left)}"
 
 
 def ahead(at: datetime, now: datetime) -> str:

@@ -8,11 +8,12 @@ import typer
 
 from signoff import render
 from signoff.cli.options import AsJson
-from signoff.cli.output import Column, ago, print_json, print_table, state
+from signoff.cli.output import Column, print_json, print_table, state
 from signoff.cli.session import open_desk, run
 from signoff.clock import utcnow
 from signoff.db.message_lists import MessageDelivery
 from signoff.service.deliveries import DeliveryPage, list_deliveries
+from signoff.speech import ago
 
 
 def list_(

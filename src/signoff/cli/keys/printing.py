@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from signoff.cli.output import Column, ago, moment, print_table
+from signoff.cli.output import Column, moment, print_table
 from signoff.cli.users.printing import role
 from signoff.domain.key import Key
+from signoff.speech import ago
 
 
 def print_keys(keys: Iterable[Key], now: datetime) -> None:
