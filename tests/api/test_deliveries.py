@@ -7,9 +7,13 @@ from dataclasses import dataclass
 import pytest
 
 from signoff import Signoff
+from signoff.db import audit
+from signoff.db.pool import Connection
+from signoff.domain.audit import AuditEntry
 from signoff.domain.errors import ChannelError
 from signoff.domain.notification import Message
 from signoff.domain.user import User
+from signoff.service import deliveries
 from signoff.service.deliveries import SORT
 from signoff.service.read import encode_cursor
 from signoff.service.users import put_users
@@ -66,6 +70,24 @@ async def test_operators_see_what_was_given_up_and_have_it_sent_again(desk: Sign
         entries = (await http.get(f"/requests/{one['request_id']}/audit")).json()["items"]
         [entry] = [each for each in entries if each["event"] == "message.redelivered"]
         assert (entry["by"], entry["data"]["to"]) == ("admin", one["to"])
+
+
+async def test_all_that_was_given_up_by_then_is_sent_again_once(
+    desk: Signoff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is given up anew meanwhile is not."""
+    monkeypatch.setattr(deliveries, "AT_ONCE", 1)
+    listed = audit.append
+
+    async def given_up_at_once(conn: Connection, *entries: AuditEntry) -> None:
+        await listed(conn, *entries)
+        await conn.execute(
+            "UPDATE messages SET state = 'dead', due_at = NULL, settled_at = now() + interval '1 h'"
+            " WHERE state = 'waiting'"
+        )
+
+    monkeypatch.setattr(audit, "append", given_up_at_once)
+    assert await deliveries.redeliver_all(desk.office, by="admin") == 3
 
 
 async def test_a_cursor_for_any_moment_leads_somewhere(desk: Signoff) -> None:

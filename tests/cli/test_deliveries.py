@@ -50,7 +50,7 @@ def test_what_was_given_up_is_listed_shown_and_sent_again(signoff: Cli, given_up
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["list", "--state", "lost"], 1, "none of waiting"),
+        (["list", "--state", "lost"], 1, "is one of waiting"),
         (["list", "--request", "x"], 1, "no id"),
         (["show", "x"], 1, "no delivery x"),
         (["redeliver"], 2, "--all"),

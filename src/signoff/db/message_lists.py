@@ -105,10 +105,12 @@ async def redeliver(
     ids: Sequence[str] | None,
     *,
     graphs: Collection[str] | None,
+    before: datetime | None,
     limit: int,
     now: datetime,
 ) -> list[MessageDelivery]:
-    """Have messages that were given up tried again: these, or the oldest; they as they were.
+    """Have messages that were given up (by a moment, if it is given) tried again: these, or the
+    oldest; they as they were.
 
     Each goes out by itself, one of a digest as well.
     """
@@ -121,12 +123,14 @@ async def redeliver(
                 SELECT id FROM messages
                  WHERE state = 'dead' AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
                    AND (%(graphs)s::text[] IS NULL OR graph = ANY(%(graphs)s))
+                   AND (%(before)s::timestamptz IS NULL OR settled_at <= %(before)s)
                  ORDER BY at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
         RETURNING {_SHOWN}
         """,
         {
             "ids": None if ids is None else list(ids),
             "graphs": None if graphs is None else list(graphs),
+            "before": before,
             "limit": limit,
             "now": now,
         },

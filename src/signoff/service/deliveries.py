@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from signoff import acting
 from signoff.db import audit, message_lists
@@ -114,20 +114,25 @@ async def redeliver(
 async def redeliver_all(office: Office, *, by: str, graphs: Collection[str] | None = None) -> int:
     """Have all messages that were given up sent again; how many."""
     check_principal(by)
-    until, total = office.now(), 0
-    while again := await _redeliver(office, None, by=by, graphs=graphs):
+    began, total = office.now(), 0
+    while again := await _redeliver(office, None, by=by, graphs=graphs, before=began):
         total += len(again)
-        if len(again) < AT_ONCE or office.now() - until > timedelta(minutes=5):
-            break
     return total
 
 
 async def _redeliver(
-    office: Office, ids: Sequence[str] | None, *, by: str, graphs: Collection[str] | None
+    office: Office,
+    ids: Sequence[str] | None,
+    *,
+    by: str,
+    graphs: Collection[str] | None,
+    before: datetime | None = None,
 ) -> list[MessageDelivery]:
     async with office.database.transaction() as conn:
         at = office.now()
-        found = await message_lists.redeliver(conn, ids, graphs=graphs, limit=AT_ONCE, now=at)
+        found = await message_lists.redeliver(
+            conn, ids, graphs=graphs, before=before, limit=AT_ONCE, now=at
+        )
         await audit.append(
             conn,
             *(

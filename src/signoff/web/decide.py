@@ -53,6 +53,7 @@ from signoff.web.forms.typed import Unreadable
 from signoff.web.headers import PAGE
 from signoff.web.rendering import query
 from signoff.web.route import base_of, page, problem
+from signoff.web.sign_in import address_of
 
 SURE = "sure"
 """The field of the button that decides."""
@@ -113,8 +114,7 @@ router = APIRouter(route_class=_LinkRoute, include_in_schema=False)
 
 def _counted(call: Call, error: LinkNotFound) -> LinkNotFound | RateLimited:
     """A wrong link; or that there were too many of them from where this one comes from."""
-    address = call.client.host if call.client else "unknown"
-    wait = _office(call).wrong_links.spend(address)
+    wait = _office(call).wrong_links.spend(address_of(call))
     if wait > 0:
         return RateLimited(
             "There were too many links that lead nowhere. Wait a minute.",
