@@ -11,7 +11,13 @@ from langgraph.func import entrypoint
 from langgraph.graph import START, StateGraph
 from langgraph.types import Command, Send, interrupt
 
-from signoff.domain.errors import InvalidInput, RequestClosed, ThreadBusy, TooLarge
+from signoff.domain.errors import (
+    InvalidInput,
+    InvalidQuestion,
+    RequestClosed,
+    ThreadBusy,
+    TooLarge,
+)
 from signoff.domain.thread import ThreadStatus
 from signoff.service import decide as deciding
 from tests.conftest import OpenDesk
@@ -369,3 +375,23 @@ async def test_checkpoints_of_a_thread_that_a_worker_has_are_not_deleted(
         await desk.checkpointer("g").adelete_thread("t")
     go.set()
     assert (await settled(desk)).values["seen"] == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("question", "named"), [({"by": object()}, "object"), ({"much": 10**30}, "integer of 100 bits")]
+)
+async def test_a_question_that_cannot_be_stored_is_named_in_the_error(
+    open_desk: OpenDesk, question: Any, named: str
+) -> None:
+    def asks(state: Log) -> Log:
+        return {"seen": [interrupt(question)]}
+
+    desk = await open_desk({"g": chain(asks)})
+    thread = await started(desk)
+    assert thread.status is ThreadStatus.ERROR
+    assert "cannot be stored" in (thread.error or "")
+    assert named in (thread.error or "")
+    graph = await elsewhere(open_desk, chain(asks))
+    with pytest.raises(InvalidQuestion, match=named):
+        await graph.ainvoke({}, {"configurable": {"thread_id": "other"}})
+    assert (await desk.requests()).total == 0

@@ -287,7 +287,10 @@ class InvalidJSON(InvalidInput):
 
 
 class InvalidQuestion(InvalidInput, ValueError):
-    """A node called `ask()` with something that makes no question; raised in the node, at once."""
+    """A node called `ask()` with something that makes no question; raised in the node, at once.
+
+    Or it paused with something that cannot be stored.
+    """
 
     code = "invalid_question"
 

@@ -27,10 +27,13 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.postgres.base import MIGRATIONS
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.types import Interrupt
 
 from signoff.clock import utcnow
 from signoff.db.group import GroupCommit, Rows, Write, base64
 from signoff.db.pool import Connection, Database
+from signoff.domain.errors import InvalidQuestion
+from signoff.domain.jsontext import to_json
 from signoff.graph import outside
 from signoff.graph.context import RunContext
 from signoff.graph.failures import with_failures
@@ -174,6 +177,7 @@ class SignoffSaver(SealedSaver):
         Raises:
             LeaseLost: The run's lease is lost; nothing was written.
             ThreadBusy: A worker of the desk holds the thread; nothing was written.
+            InvalidQuestion: A question holds what cannot be stored; nothing was written.
             TooLarge: A question is over 1 MiB as JSON; nothing was written.
         """
         configurable = config["configurable"]
@@ -240,7 +244,12 @@ class SignoffSaver(SealedSaver):
         rows = Rows()
         for number, (channel, value) in enumerate(writes):
             index = WRITES_IDX_MAP.get(channel, number)
-            type_, blob = self.serde.dumps_typed(value)
+            try:
+                type_, blob = self.serde.dumps_typed(value)
+            except TypeError as error:
+                if asked := interrupts(writes):
+                    raise _unstorable(asked) from error
+                raise
             if trail is not None:
                 pending = task_path, channel, type_, blob
                 trail.write(task.checkpoint_id, task.id, index, pending, over=control)
@@ -332,6 +341,12 @@ async def _flush(config: RunnableConfig | None) -> None:
     run: RunContext | None = config["configurable"].get(RUN) if config else None
     if run is not None:
         await run.stream.flush()
+
+
+def _unstorable(asked: Sequence[Interrupt[Any]]) -> InvalidQuestion:
+    """What is wrong, by what the questions hold; LangGraph names only what they are wrapped in."""
+    held = ", ".join(f"{to_json(each.value)!r:.200}" for each in asked)
+    return InvalidQuestion(f"The question holds something that cannot be stored: {held}.")
 
 
 def _fits_json(value: Any) -> bool:
