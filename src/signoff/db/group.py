@@ -1,6 +1,7 @@
 """Group commit: writes that arrive while a commit is under way go into the next one together.
 
-There is no timer: an idle committer writes at once, a busy one writes in larger groups. A group is
+An idle committer writes at once, a busy one writes in larger groups. Only what nobody needs yet may
+linger for a moment, so that it goes with what follows. A group is
 one statement, and so one round trip and one transaction, whatever the number of threads in it.
 Each thread's rows are written only if its lease still holds, and a row that the database refuses
 takes no other thread's rows down with it. Writes of one thread keep their order. A thread whose row
@@ -33,6 +34,10 @@ MAX_SENT = 32
 """Writes of one run on their way at a time."""
 
 
+LINGER = 0.005
+"""Seconds that a write which may linger waits for others, at the most."""
+
+
 class Rows(list[tuple[Table, Any, bytes]]):
     """Rows to write, in order: of which table, under which key, and as JSON."""
 
@@ -61,6 +66,7 @@ class Stream:
     lease: Lease
     failure: BaseException | None = None
     waiting: deque[asyncio.Future[Rested | None]] = field(default_factory=deque)
+    hurry: Callable[[], None] | None = None
 
     async def flush(self) -> None:
         """Return once all that was written is durable.
@@ -68,6 +74,8 @@ class Stream:
         Raises:
             LeaseLost: Somebody else holds the thread by now.
         """
+        if self.hurry is not None:
+            self.hurry()
         while self.waiting:
             await asyncio.wait([self.waiting[-1]])
             while self.waiting and self.waiting[0].done():
@@ -112,6 +120,8 @@ class GroupCommit:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: list[_Put] = []
+        self._due = False
+        self._timer: asyncio.TimerHandle | None = None
         self._drain: asyncio.Task[None] | None = None
         self._held_up: dict[str, deque[_Put]] = {}
         self._patient: set[asyncio.Task[None]] = set()
@@ -125,11 +135,12 @@ class GroupCommit:
         # A caller that is cancelled must not take the group down with it.
         return await asyncio.shield(self._put(write))
 
-    async def send(self, write: Write) -> asyncio.Future[Rested | None]:
+    async def send(self, write: Write, *, linger: bool = False) -> asyncio.Future[Rested | None]:
         """Have `write` committed after those before it in its stream, and return without waiting.
 
         What it returns is told when it is durable; `Stream.flush` waits for all. Where too many
-        are on their way, this waits for the first of them.
+        are on their way, this waits for the first of them. With `linger` it is in no hurry: it goes
+        with the next one that is, of whatever thread, or after `LINGER`.
 
         Raises:
             LeaseLost: An earlier write of the stream has found that the lease is lost.
@@ -141,26 +152,40 @@ class GroupCommit:
                 await asyncio.wait([first])
         if stream.failure is not None:
             raise stream.failure
-        sent = self._put(write)
+        sent = self._put(write, linger=linger)
         stream.waiting.append(sent)
+        stream.hurry = self._hurry
         return sent
 
-    def _put(self, write: Write) -> asyncio.Future[Rested | None]:
+    def _put(self, write: Write, *, linger: bool = False) -> asyncio.Future[Rested | None]:
         done: asyncio.Future[Rested | None] = asyncio.get_running_loop().create_future()
         held_up = self._held_up.get(write.lease.thread_id)
         if held_up is not None:
             held_up.append((write, done))
             return done
         self._waiting.append((write, done))
-        if self._drain is None or self._drain.done():
-            self._drain = asyncio.create_task(self._commit_all(), context=Context())
+        if not linger:
+            self._hurry()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(LINGER, self._hurry, context=Context())
         return done
+
+    def _hurry(self) -> None:
+        """Commit all that waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._due = bool(self._waiting)
+        if self._due and (self._drain is None or self._drain.done()):
+            self._drain = asyncio.create_task(self._commit_all(), context=Context())
 
     async def _commit_all(self) -> None:
         await asyncio.sleep(0)  # let what is ready in this turn of the loop come along
-        while self._waiting:
+        while self._due:
             size = _next_group(self._waiting)
             group, self._waiting = self._waiting[:size], self._waiting[size:]
+            self._due = bool(self._waiting)
             try:
                 await self._commit_group(group)
             except BaseException as error:

@@ -143,11 +143,12 @@ class RunContext:
             only = None
         return Pausing(only, self.trail)
 
-    async def send(self, write: Write) -> None:
+    async def send(self, write: Write, *, linger: bool = False) -> None:
         """Have the desk's committer write; wait for it only where the run asks for that.
 
         As LangGraph's own `async` durability does it, the graph goes on meanwhile. Nothing is
-        told to anyone before it is durable: that a thread rests is written behind all this.
+        told to anyone before it is durable: that a thread rests is written behind all this. What a
+        crash would have done again is to `linger` only if no node's work is in it.
 
         Raises:
             LeaseLost: Somebody else holds the thread by now.
@@ -155,7 +156,7 @@ class RunContext:
         if self._wait_for_writes:
             await self._group.commit(write)
         else:
-            await self._group.send(write)
+            await self._group.send(write, linger=linger)
 
     def deliver(self, request: Request) -> None:
         """Expect the graph to take this request's outcome during the run."""

@@ -27,6 +27,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.postgres.base import MIGRATIONS
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
+from langgraph.constants import START
 from langgraph.types import Interrupt
 
 from signoff.clock import utcnow
@@ -43,7 +44,7 @@ from signoff.graph.memory import Trail
 from signoff.graph.opening import Opener
 from signoff.graph.recalling import checkpoint_of
 from signoff.graph.sealed_saver import SealedSaver
-from signoff.graph.writes import Task, interrupts
+from signoff.graph.writes import Task, finished, interrupts
 
 CHECKPOINT_MIGRATIONS: Sequence[str] = MIGRATIONS
 """LangGraph's migrations of the checkpoint tables, for `signoff.db.migrate`."""
@@ -156,7 +157,7 @@ class SignoffSaver(SealedSaver):
         else:
             write = Write(run.stream, rows)
             run.note_checkpoint(write, checkpoint_ns=namespace, checkpoint_id=checkpoint["id"])
-            await run.send(write)
+            await run.send(write, linger=True)
         return {
             "configurable": {
                 "thread_id": thread_id,
@@ -201,7 +202,7 @@ class SignoffSaver(SealedSaver):
         else:
             write = Write(run.stream, rows)
             run.note_writes(write, writes, task)
-            await run.send(write)
+            await run.send(write, linger=not finished(writes) or task.node == START)
             if questions := interrupts(writes):
                 run.tell(question.id for question in questions)
 
