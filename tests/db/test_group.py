@@ -22,9 +22,9 @@ class Counting(Database):
 
     groups = 0
 
-    def connection(self) -> Any:
+    def committing(self) -> Any:
         self.groups += 1
-        return super().connection()
+        return super().committing()
 
 
 @pytest.fixture
@@ -82,9 +82,64 @@ async def test_what_arrives_during_a_commit_goes_in_the_next_one_together(
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await asyncio.gather(first, *(group.commit(note(Stream(each), "1")) for each in leases[1:]))
-    assert database.groups <= 3
+    assert database.groups == 2
     for lease in leases[1:]:
         assert await notes(database, lease.thread_id) == ["1"]
+
+
+async def test_what_may_linger_goes_with_what_may_not(
+    database: Counting, group: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signoff.db.group.LINGER", 3600)
+    [one, other] = await leased(database, "one", "other")
+    lingering = await group.send(note(Stream(one), "x"), linger=True)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert database.groups == 0
+    await group.commit(note(Stream(other), "y"))
+    assert lingering.done()
+    assert database.groups == 1
+    assert (await notes(database, "one"), await notes(database, "other")) == (["x"], ["y"])
+
+
+async def test_what_came_to_linger_during_a_commit_lingers(
+    database: Counting, group: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signoff.db.group.LINGER", 3600)
+    [lease] = await leased(database, "t")
+    stream = Stream(lease)
+    first = await group.send(note(stream, "first"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    lingering = await group.send(note(stream, "second"), linger=True)
+    await first
+    assert not lingering.done()
+    assert await notes(database, "t") == ["first"]
+    await group.commit(note(stream, "third"))
+    assert await notes(database, "t") == ["first", "second", "third"]
+    assert database.groups == 2
+
+
+async def test_what_lingers_is_written_if_nothing_follows(
+    database: Counting, group: GroupCommit
+) -> None:
+    [lease] = await leased(database, "t")
+    async with asyncio.timeout(TIMEOUT):
+        await (await group.send(note(Stream(lease), "x"), linger=True))
+        await (await group.send(note(Stream(lease), "y"), linger=True))
+    assert await notes(database, "t") == ["x", "y"]
+
+
+async def test_who_flushes_does_not_wait_for_what_lingers(
+    database: Counting, group: GroupCommit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signoff.db.group.LINGER", 3600)
+    [lease] = await leased(database, "t")
+    stream = Stream(lease)
+    await group.send(note(stream, "x"), linger=True)
+    async with asyncio.timeout(TIMEOUT):
+        await stream.flush()
+    assert await notes(database, "t") == ["x"]
 
 
 async def test_writes_of_a_thread_keep_their_order(database: Counting, group: GroupCommit) -> None:

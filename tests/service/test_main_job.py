@@ -12,6 +12,7 @@ from signoff import ask
 from signoff.domain.errors import InvalidAnswer, RequestClosed, StaleDigest
 from signoff.domain.thread import ThreadStatus
 from tests.conftest import OpenDesk
+from tests.helpers import Log, chain, eventually, rows, started
 
 
 class State(TypedDict, total=False):
@@ -147,3 +148,19 @@ async def test_a_desk_that_leaves_work_to_others_works_when_it_is_told_to(
     worker.cancel()
     with pytest.raises(asyncio.CancelledError):
         await worker
+
+
+async def test_what_a_node_has_done_is_kept_while_the_next_one_runs(
+    open_desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signoff.db.group.LINGER", 3600)
+
+    async def first(state: Log) -> Log:
+        return {"seen": ["first"]}
+
+    async def second(state: Log) -> Log:
+        await eventually(lambda: rows(desk, "SELECT 1 FROM checkpoint_writes WHERE channel='seen'"))
+        return {"seen": ["second"]}
+
+    desk = await open_desk({"g": chain(first, second)})
+    assert (await started(desk)).values["seen"] == ["first", "second"]
