@@ -52,9 +52,9 @@ else's. Every statement has an index to go by; while tables are small and young,
 rather scan them, and prepared plans outlive that."""
 
 BY_KEY = "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable_mergejoin=off"
-"""Settings of the few connections that a process writes on. Statements have one plan each, since
-planning them anew takes longer than they do. It is made for the 100 rows that PostgreSQL expects of
-any JSON, and there are a few: so each row is looked up by its key."""
+"""Settings of the few connections that a process writes and looks up by keys on. Statements have one
+plan each, since planning them anew takes longer than they do. It is made for the 100 rows that
+PostgreSQL expects of any JSON, and there are a few: so each row is looked up by its key."""
 
 
 class Connection(AsyncConnection[DictRow]):
@@ -146,7 +146,7 @@ class Database:
             "signoff", "", min_size=min(2, max_connections), max_size=max_connections
         )
         self.relaxed = self._pool(
-            "signoff relaxed", f"-c synchronous_commit=off {BY_KEY}", max_size=4
+            "signoff relaxed", f"-c synchronous_commit=off {BY_KEY}", max_size=6
         )
         self.writing = self._pool("signoff writing", BY_KEY, max_size=5)
         self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
@@ -229,6 +229,17 @@ class Database:
             DatabaseUnreachable: As with `connection`.
         """
         with self.reaching():
+            async with self.relaxed.connection() as conn:
+                yield conn
+
+    @asynccontextmanager
+    async def looking_up(self) -> AsyncIterator[Connection]:
+        """A connection for what is read by its key all the time, with one plan for each statement.
+
+        Raises:
+            DatabaseUnreachable: As with `connection`.
+        """
+        with _reaching():
             async with self.relaxed.connection() as conn:
                 yield conn
 

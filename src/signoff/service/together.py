@@ -83,23 +83,23 @@ class Together:
         return await self._pages.put(place)
 
     async def _look_at_streams(self, batch: Sequence[Place]) -> Sequence[Page]:
-        async with self._database.connection() as conn:
+        async with self._database.looking_up() as conn:
             return await stream_events.pages(conn, batch)
 
     async def _look_at_endings(
         self, batch: Sequence[tuple[str, str]]
     ) -> Sequence[tuple[Ending | None]]:
-        async with self._database.connection() as conn:
+        async with self._database.looking_up() as conn:
             found = await runs.endings(conn, batch)
         return [(found.get(each),) for each in batch]
 
     async def _look_at_known(self, batch: Sequence[str]) -> Sequence[Known]:
-        async with self._database.connection() as conn:
+        async with self._database.looking_up() as conn:
             found = await requests.known_at(conn, batch)
         return [found[each] for each in batch]
 
     async def _list_threads(self, batch: Sequence[str]) -> Sequence[tuple[list[Request] | None]]:
-        async with self._database.connection() as conn:
+        async with self._database.looking_up() as conn:
             found = await request_lists.of_threads(conn, batch, limit=FEW)
         return [(found[each],) for each in batch]
 
