@@ -146,7 +146,7 @@ class Database:
             "signoff", "", min_size=min(2, max_connections), max_size=max_connections
         )
         self.relaxed = self._pool(
-            "signoff relaxed", f"-c synchronous_commit=off {BY_KEY}", max_size=6
+            "signoff relaxed", f"-c synchronous_commit=off {BY_KEY}", max_size=4
         )
         self.writing = self._pool("signoff writing", BY_KEY, max_size=5)
         self._after_commit: dict[Connection, list[Callable[[], None]]] = {}
@@ -239,7 +239,7 @@ class Database:
         Raises:
             DatabaseUnreachable: As with `connection`.
         """
-        with _reaching():
+        with self.reaching():
             async with self.relaxed.connection() as conn:
                 yield conn
 
