@@ -52,8 +52,8 @@ else's. Every statement has an index to go by; while tables are small and young,
 rather scan them, and prepared plans outlive that."""
 
 BY_KEY = "-c plan_cache_mode=force_generic_plan -c enable_hashjoin=off -c enable_mergejoin=off"
-"""Settings of the few connections that a process writes and looks up by keys on. Statements have one
-plan each, since planning them anew takes longer than they do. It is made for the 100 rows that
+"""Settings of the few connections that a process writes and looks up by keys on. Statements have
+one plan each, since planning them anew takes longer than they do. It is made for the 100 rows that
 PostgreSQL expects of any JSON, and there are a few: so each row is looked up by its key."""
 
 
