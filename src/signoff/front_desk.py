@@ -22,6 +22,7 @@ from signoff.db.pool import Database
 from signoff.db.stream_events import StreamEvent
 from signoff.domain.decision import Ballot
 from signoff.domain.errors import ConfigError
+from signoff.domain.plain import plain
 from signoff.domain.request import Request
 from signoff.domain.run import Run
 from signoff.domain.thread import Thread
@@ -76,6 +77,9 @@ class FrontDesk:
     ) -> Run:
         """Start a run of a graph on a thread, a new one if it does not exist; it waits its turn.
 
+        The `input` is JSON, in which messages, models and dataclasses stand for their fields and
+        tuples for lists.
+
         `stream` names, of LangGraph's stream modes, what the method of that name is to find: of
         ``values``, ``updates``, ``messages``, ``messages-tuple``, ``custom``, ``tasks``, ``debug``
         and ``checkpoints``; with `subgraphs`, also what subgraphs stream. The runs that go on from
@@ -97,7 +101,7 @@ class FrontDesk:
             graph=graph,
             thread_id=wait.new_thread_id() if thread_id is None else thread_id,
             by=by,
-            input=input,
+            input=plain(input),
             config=config or {},
             context=context,
             metadata=metadata or {},

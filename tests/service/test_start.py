@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.graph.message import MessagesState
 from langgraph.types import interrupt
 
 from signoff.domain.errors import (
@@ -160,3 +162,18 @@ async def test_no_other_graph_goes_on_where_one_has_asked(open_desk: OpenDesk) -
         await desk.start("other", None, by="starter", thread_id="t")
     assert (await answered(desk, "yes")).values["seen"] == ["yes"]
     assert (await started(desk, "other")).graph == "other"
+
+
+async def test_a_graph_is_given_messages_as_objects_or_pairs(open_desk: OpenDesk) -> None:
+    def reply(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage(f"{state['messages'][-1].content}!", id="reply")]}
+
+    desk = await open_desk({"g": chain(reply, state=MessagesState)})
+    await desk.start("g", {"messages": [HumanMessage("hi")]}, by="jo", thread_id="objects")
+    await desk.start("g", {"messages": [("user", "ho")]}, by="jo", thread_id="pairs")
+    for thread_id, said in (("objects", "hi"), ("pairs", "ho")):
+        messages = (await settled(desk, thread_id)).values["messages"]
+        assert [(each["type"], each["content"]) for each in messages] == [
+            ("human", said),
+            ("ai", f"{said}!"),
+        ]
