@@ -39,6 +39,8 @@ SETTINGS: Mapping[str, str] = {
     "max_connections": "200",  # several processes with a pool each, and their tests
     "timezone": "UTC",
     "log_checkpoints": "off",
+    "min_wal_size": "80MB",  # as ever: they would go down with the size of segments
+    "max_wal_size": "1GB",
 }
 """Where the server differs from PostgreSQL's defaults. Durability does not: fsync stays on."""
 
