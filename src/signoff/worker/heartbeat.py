@@ -40,12 +40,13 @@ class Heartbeat:
 
     def _beat(self) -> None:
         with self._renewal as renewal:
-            pause = self._every
+            pause, told = self._every, False
             while not self._stop.wait(pause):
                 alive = renewal.renew()
                 pause = self._every if alive else min(self._every, RETRY)
-                if alive is None:
-                    log.warning("could not renew the lease, trying again")
-                elif not alive and not self._stop.is_set():
+                if alive is None and not told:
+                    log.warning("cannot renew the lease, trying again until it works")
+                told = alive is None
+                if alive is False and not self._stop.is_set():
                     self._on_lost()
                     return
