@@ -1,11 +1,11 @@
 """Group commit: writes that arrive while a commit is under way go into the next one together.
 
 An idle committer writes at once, a busy one writes in larger groups. Only what nobody needs yet may
-linger for a moment, so that it goes with what follows. A group is
-one statement, and so one round trip and one transaction, whatever the number of threads in it.
-Each thread's rows are written only if its lease still holds, and a row that the database refuses
-takes no other thread's rows down with it. Writes of one thread keep their order. A thread whose row
-somebody has locked waits for that apart from the others.
+linger for a moment, so that it goes with what follows. A group is one statement, and so one round
+trip and one transaction, whatever the number of threads in it. Each thread's rows are written only
+if its lease still holds, and a row that the database refuses takes no other thread's rows down with
+it. Writes of one thread keep their order. A thread whose row somebody has locked waits for that
+apart from the others.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Self
@@ -184,16 +184,13 @@ class Database:
     def _pools(self) -> tuple[AsyncConnectionPool[Connection], ...]:
         return self.pool, self.relaxed, self.writing
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
         """A connection on which each statement is a transaction of its own.
 
         Raises:
             DatabaseUnreachable: There is none, or it was lost; the last statement may have counted.
         """
-        with self.reaching():
-            async with self.pool.connection() as conn:
-                yield conn
+        return self._lent(self.pool)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -203,14 +200,13 @@ class Database:
             DatabaseUnreachable: There is none, or it was lost; if that was during the commit, the
                 transaction may have counted.
         """
-        with self.reaching():
-            async with self.pool.connection() as conn:
-                after = self._after_commit[conn] = []
-                try:
-                    async with conn.transaction():
-                        yield conn
-                finally:
-                    del self._after_commit[conn]
+        async with self._lent(self.pool) as conn:
+            after = self._after_commit[conn] = []
+            try:
+                async with conn.transaction():
+                    yield conn
+            finally:
+                del self._after_commit[conn]
         for act in after:
             act()
 
@@ -218,8 +214,7 @@ class Database:
         """Call `act` once the transaction on this connection has committed; else not at all."""
         self._after_commit[conn].append(act)
 
-    @asynccontextmanager
-    async def taking(self) -> AsyncIterator[Connection]:
+    def taking(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for taking and beginning work, whose commits do not wait for the disk.
 
         If PostgreSQL crashes, the last of these may be undone, though never without all that was
@@ -228,30 +223,28 @@ class Database:
         Raises:
             DatabaseUnreachable: As with `connection`.
         """
-        with self.reaching():
-            async with self.relaxed.connection() as conn:
-                yield conn
+        return self._lent(self.relaxed)
 
-    @asynccontextmanager
-    async def looking_up(self) -> AsyncIterator[Connection]:
+    def looking_up(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for what is read by its key all the time, with one plan for each statement.
 
         Raises:
             DatabaseUnreachable: As with `connection`.
         """
-        with self.reaching():
-            async with self.relaxed.connection() as conn:
-                yield conn
+        return self._lent(self.relaxed)
 
-    @asynccontextmanager
-    async def committing(self) -> AsyncIterator[Connection]:
+    def committing(self) -> AbstractAsyncContextManager[Connection]:
         """A connection for the statements in which groups commit.
 
         Raises:
             DatabaseUnreachable: There is none, or it was lost; the last statement may have counted.
         """
+        return self._lent(self.writing)
+
+    @asynccontextmanager
+    async def _lent(self, pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Connection]:
         with self.reaching():
-            async with self.writing.connection() as conn:
+            async with pool.connection() as conn:
                 yield conn
 
     @contextmanager
